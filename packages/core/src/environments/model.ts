@@ -1,0 +1,164 @@
+import * as z from 'zod';
+
+import { InvalidInput } from '../kernel/errors.ts';
+import { id } from '../kernel/ids.ts';
+import type { Versioned } from '../kernel/ids.ts';
+import { anyText, displayName, freeText } from '../kernel/text.ts';
+
+/** The key of a variable: 1–256 letters, digits, `_` or `-`; case-sensitive (seed 004). */
+export const variableKey = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{1,256}$/, 'must be 1 to 256 letters (A-Z, a-z), digits, hyphens or underscores');
+
+const variableDescription = freeText(500);
+
+const plainInput = z.strictObject({
+  key: variableKey,
+  value: anyText,
+  sensitive: z.boolean().optional(),
+  description: variableDescription.optional(),
+});
+
+const keptInput = z.strictObject({
+  key: variableKey,
+  sensitive: z.literal(true),
+  keep: z.literal(true),
+  description: variableDescription.optional(),
+});
+
+/** A variable as it is written: with its value, or with `keep` to leave a sealed value as it is. */
+export const variableInput = z.union([plainInput, keptInput]);
+export type VariableInput = z.input<typeof variableInput>;
+
+/** Variables with distinct keys. How many, and how large, is checked against the limits. */
+export const variableInputs = z.array(variableInput).superRefine((variables, ctx) => {
+  const seen = new Set<string>();
+  variables.forEach((variable, index) => {
+    if (seen.has(variable.key)) ctx.addIssue({ code: 'custom', path: [index, 'key'], message: 'must be unique' });
+    seen.add(variable.key);
+  });
+});
+
+/** A variable as it is read. A sensitive one shows that there is a value, never the value. */
+export type Variable =
+  | { readonly key: string; readonly value: string; readonly sensitive: false; readonly description?: string }
+  | { readonly key: string; readonly sensitive: true; readonly hasValue: boolean; readonly description?: string };
+
+/**
+ * A variable as it is stored: `[{"key","value"}]` as in seed 004, with optional fields added, so that documents written by other tools
+ * read as they are. A sensitive one holds its sealed form in place of the value.
+ */
+export type StoredVariable =
+  | { readonly key: string; readonly value: string; readonly description?: string }
+  | { readonly key: string; readonly sensitive: true; readonly sealed: string; readonly sealVersion: number; readonly description?: string };
+
+const storedVariables = z.array(
+  z.union([
+    z.object({
+      key: z.string(),
+      sensitive: z.literal(true),
+      sealed: z.string(),
+      sealVersion: z.number().int(),
+      description: z.string().nullish().transform((text) => text ?? undefined),
+    }),
+    z.object({ key: z.string(), value: z.string(), description: z.string().nullish().transform((text) => text ?? undefined) }),
+  ]),
+);
+
+export type StoredVariables = readonly StoredVariable[];
+
+/** The canonical JSON of stored variables: fields in a fixed order, nothing that is not needed. Its UTF-8 length is what the limit counts. */
+export function encodeVariables(variables: StoredVariables): string {
+  return JSON.stringify(
+    variables.map((variable) =>
+      'sealed' in variable
+        ? {
+            key: variable.key,
+            sensitive: true,
+            sealed: variable.sealed,
+            sealVersion: variable.sealVersion,
+            description: variable.description,
+          }
+        : { key: variable.key, value: variable.value, description: variable.description },
+    ),
+  );
+}
+
+/** Reads stored variables, also those that another tool wrote. Throws `InvalidInput`, without values, when they have another form. */
+export function decodeVariables(json: string): StoredVariables {
+  let document: unknown;
+  try {
+    document = JSON.parse(json);
+  } catch {
+    throw new InvalidInput([{ path: 'variables', message: 'the stored variables are not JSON' }]);
+  }
+  const parsed = storedVariables.safeParse(document);
+  if (parsed.success) return parsed.data as StoredVariables;
+  throw new InvalidInput([{ path: 'variables', message: 'the stored variables are not a list of {"key","value"}' }]);
+}
+
+/** Names an environment: its project and its own id. An `Environment` is one, too. */
+export interface EnvironmentRef {
+  readonly projectId: string;
+  readonly id: string;
+}
+
+/** Environment names: letters and digits of any script, spaces, hyphens, underscores (seed 004). */
+export const environmentName = displayName.refine(
+  (name) => /^[\p{L}\p{M}\p{N} _-]+$/u.test(name),
+  'must have only letters, digits, spaces, hyphens and underscores',
+);
+
+export const environmentDescription = freeText(500);
+
+/** A ref may be an environment itself: further fields are left aside. */
+export const environmentRef = z.object({ projectId: id, id }).transform(({ projectId, id }): EnvironmentRef => ({ projectId, id }));
+
+/** An environment as storage keeps it. Whether it is the default is not its own fact but its project's. */
+export interface StoredEnvironment extends Versioned {
+  readonly id: string;
+  readonly projectId: string;
+  readonly name: string;
+  readonly nameKey: string;
+  readonly description: string | null;
+  readonly variables: StoredVariables;
+}
+
+/** A stored environment together with its project's word on whether it is the default. */
+export interface LoadedEnvironment extends StoredEnvironment {
+  readonly isDefault: boolean;
+}
+
+/** A configuration environment: named variables of a project (seed 004). */
+export interface Environment extends Versioned {
+  readonly id: string;
+  readonly projectId: string;
+  /** Hand this back to name the environment. */
+  readonly ref: EnvironmentRef;
+  readonly name: string;
+  readonly description: string | null;
+  /** In the order in which they were written. */
+  readonly variables: readonly Variable[];
+  readonly isDefault: boolean;
+}
+
+/** An environment in a list: no values, no descriptions. `variableBytes` is their canonical JSON in UTF-8. */
+export interface EnvironmentSummary extends Versioned {
+  readonly id: string;
+  readonly projectId: string;
+  readonly ref: EnvironmentRef;
+  readonly name: string;
+  readonly isDefault: boolean;
+  readonly variableCount: number;
+  readonly variableBytes: number;
+}
+
+/** What storage gives for a list; `nameKey` is what the list is ordered by. */
+export type StoredSummary = Omit<EnvironmentSummary, 'ref'> & { readonly nameKey: string };
+
+/** Figures on the environments of a project. Means are 0 where there is nothing to count. */
+export interface EnvironmentStats {
+  readonly environments: number;
+  readonly variables: { readonly total: number; readonly mean: number; readonly largest: number };
+  readonly bytes: { readonly total: number; readonly mean: number; readonly largest: number };
+}

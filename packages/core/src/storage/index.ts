@@ -1,0 +1,24 @@
+/** The ports that a storage adapter implements, and the pure pieces that adapters share. */
+export type { Change, Loaded, MigrationReport, Storage, StorageStatus, Stored, Written } from './port.ts';
+export type { Lineage, MoveFacts, ProjectRepository } from '../projects/repository.ts';
+export type { StoredProject } from '../projects/model.ts';
+export type { DeleteFacts, EnvironmentPosition, EnvironmentRepository } from '../environments/repository.ts';
+export type {
+  EnvironmentRef,
+  EnvironmentStats,
+  LoadedEnvironment,
+  StoredEnvironment,
+  StoredSummary,
+  StoredVariable,
+  StoredVariables,
+} from '../environments/model.ts';
+export { decodeVariables, encodeVariables } from '../environments/model.ts';
+export type { ClaimedLane, JournalFilter, JournalPosition, JournalRepository, Lease } from '../journal/repository.ts';
+export type { JournalData, JournalEntry, JournalSubject, ParkedEntry } from '../journal/model.ts';
+export { laneCount, laneOf } from '../journal/model.ts';
+export type { PageRequest, StoredPage } from '../kernel/paging.ts';
+export type { KeyId, KeyRecord, KeyResult, KeyWrite } from '../kernel/idempotency.ts';
+export { isVivariumError, StorageFailure } from '../kernel/errors.ts';
+export { compareBytes, utf8Length } from '../kernel/text.ts';
+export { maximumProjectDepth } from '../kernel/limits.ts';
+export { err, errAsync, ok, okAsync, Result, ResultAsync } from '../kernel/result.ts';
