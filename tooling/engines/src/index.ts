@@ -1,0 +1,4 @@
+export { engines } from './catalogue.ts';
+export { engineNames, EngineUnavailable } from './engine.ts';
+export type { Engine, EngineName, RunningEngine, Server, Unavailable } from './engine.ts';
+export { obtainEngine, ownUrl, startEngine } from './start.ts';
