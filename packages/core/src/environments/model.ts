@@ -12,23 +12,32 @@ export const variableKey = z
 
 const variableDescription = freeText(500);
 
-const plainInput = z.strictObject({
-  key: variableKey,
-  value: anyText,
-  sensitive: z.boolean().optional(),
-  description: variableDescription.optional(),
-});
-
-const keptInput = z.strictObject({
-  key: variableKey,
-  sensitive: z.literal(true),
-  keep: z.literal(true),
-  description: variableDescription.optional(),
-});
-
 /** A variable as it is written: with its value, or with `keep` to leave a sealed value as it is. */
-export const variableInput = z.union([plainInput, keptInput]);
-export type VariableInput = z.input<typeof variableInput>;
+export type VariableInput =
+  | {
+      readonly key: string;
+      readonly value: string;
+      /** Seal the value. Not given: as it was, plain if it is new. */
+      readonly sensitive?: boolean | undefined;
+      readonly description?: string | undefined;
+    }
+  | { readonly key: string; readonly sensitive: true; readonly keep: true; readonly description?: string | undefined };
+
+export const variableInput = z
+  .strictObject({
+    key: variableKey,
+    value: anyText.optional(),
+    sensitive: z.boolean().optional(),
+    keep: z.literal(true).optional(),
+    description: variableDescription.optional(),
+  })
+  .superRefine((variable, ctx) => {
+    const issue = (path: string, message: string) => ctx.addIssue({ code: 'custom', path: [path], message });
+    if (variable.keep === undefined && variable.value === undefined) issue('value', 'must be a string');
+    if (variable.keep === true && variable.value !== undefined) issue('keep', 'must not be given together with a value');
+    if (variable.keep === true && variable.sensitive !== true) issue('sensitive', 'must be true where keep is');
+  })
+  .transform((variable) => variable as VariableInput);
 
 /** Variables with distinct keys. How many, and how large, is checked against the limits. */
 export const variableInputs = z.array(variableInput).superRefine((variables, ctx) => {

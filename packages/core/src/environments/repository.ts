@@ -17,7 +17,10 @@ export interface EnvironmentPosition {
 /** What `delete` decides on. */
 export interface DeleteFacts {
   readonly environment: LoadedEnvironment | null;
-  /** The oldest other environment of the project (by `createdAt`, then id), `null` when there is none. */
+  /**
+   * Who would become the default: the `promote` that was asked for, if it is another environment of the project; where none was asked for,
+   * the project's oldest other environment (by `createdAt`, then id). `null` when there is none.
+   */
   readonly heir: string | null;
   readonly key: KeyRecord | null;
 }
@@ -75,7 +78,12 @@ export interface EnvironmentRepository {
   /** Points the project's default to this environment, which has to exist when the write commits. */
   makeDefault(command: { readonly ref: EnvironmentRef; readonly change: Change }): Stored<Written<'not_found'>>;
 
-  deleteFacts(orgId: string, ref: EnvironmentRef, keyId?: KeyId): Stored<DeleteFacts>;
+  deleteFacts(
+    orgId: string,
+    ref: EnvironmentRef,
+    promote: string | undefined,
+    keyId?: KeyId,
+  ): Stored<DeleteFacts>;
 
   /**
    * Deletes the environment at its version. `promote` becomes the default if, and only if, this was it: `environment.isDefault` is what

@@ -16,6 +16,14 @@ export const pageInput = {
   cursor: z.string().max(4_096).optional(),
 };
 
+/** Which page of a list. */
+export interface PageInput {
+  /** 1–100; 50 when not given. */
+  readonly limit?: number | undefined;
+  /** The `nextCursor` of the page before. */
+  readonly cursor?: string | undefined;
+}
+
 /** What a storage is asked for: so many items after this position in the list's order, from the start when `null`. */
 export interface PageRequest<Position> {
   readonly limit: number;
@@ -30,7 +38,7 @@ export interface StoredPage<T> {
 
 /** How one list's positions become cursors and are read back. `list` names the list, so that a cursor of another one is refused. */
 export interface Cursors<Position> {
-  read(input: { limit?: number | undefined; cursor?: string | undefined }): Result<PageRequest<Position>, InvalidInput>;
+  read(input: PageInput): Result<PageRequest<Position>, InvalidInput>;
   page<S, T>(stored: StoredPage<S>, position: (last: S) => Position, view: (item: S) => T): Page<T>;
 }
 

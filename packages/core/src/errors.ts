@@ -1,0 +1,94 @@
+/**
+ * Which errors each method can have. The result types, the reference in the docs and a test come from this one table.
+ */
+import type { EnvironmentNameTaken, LastEnvironment } from './environments/errors.ts';
+import type {
+  AccessDenied,
+  IdempotencyMismatch,
+  InvalidInput,
+  LimitReached,
+  NotConfigured,
+  NotFound,
+  StaleVersion,
+  StorageFailure,
+} from './kernel/errors.ts';
+import type { ProjectCycle, ProjectHasChildren, ProjectNameTaken } from './projects/errors.ts';
+import type {
+  MissingVariable,
+  OutputTooLarge,
+  TemplateTooLarge,
+  UnsafeValue,
+  VariableCycle,
+  VariablesTooLarge,
+} from './templates/errors.ts';
+
+/** The class of every code that a client's method can answer with. */
+export interface ErrorByCode {
+  access_denied: AccessDenied;
+  environment_name_taken: EnvironmentNameTaken;
+  idempotency_mismatch: IdempotencyMismatch;
+  invalid_input: InvalidInput;
+  last_environment: LastEnvironment;
+  limit_reached: LimitReached;
+  missing_variable: MissingVariable;
+  not_configured: NotConfigured;
+  not_found: NotFound;
+  output_too_large: OutputTooLarge;
+  project_cycle: ProjectCycle;
+  project_has_children: ProjectHasChildren;
+  project_name_taken: ProjectNameTaken;
+  stale_version: StaleVersion;
+  storage_failure: StorageFailure;
+  template_too_large: TemplateTooLarge;
+  unsafe_value: UnsafeValue;
+  variable_cycle: VariableCycle;
+  variables_too_large: VariablesTooLarge;
+}
+
+export type ErrorCode = keyof ErrorByCode;
+
+const read = ['invalid_input', 'access_denied', 'storage_failure'] as const;
+const command = [...read, 'stale_version', 'idempotency_mismatch'] as const;
+const resolve = [...read, 'not_found', 'not_configured', 'variable_cycle', 'variables_too_large'] as const;
+
+/** Method by method, the codes that its result can hold. */
+export const methodErrors = {
+  'projects.create': [...command, 'not_found', 'project_name_taken', 'limit_reached', 'not_configured'],
+  'projects.get': [...read, 'not_found'],
+  'projects.getByName': [...read, 'not_found'],
+  'projects.list': read,
+  'projects.update': [...command, 'not_found', 'project_name_taken'],
+  'projects.move': [...command, 'not_found', 'project_cycle', 'limit_reached'],
+  'projects.ancestors': [...read, 'not_found'],
+  'projects.delete': [...command, 'not_found', 'project_has_children'],
+
+  'environments.create': [...command, 'not_found', 'environment_name_taken', 'limit_reached', 'not_configured'],
+  'environments.get': [...read, 'not_found'],
+  'environments.getByName': [...read, 'not_found'],
+  'environments.getDefault': [...read, 'not_found'],
+  'environments.list': [...read, 'not_found'],
+  'environments.search': [...read, 'not_found'],
+  'environments.update': [...command, 'not_found', 'environment_name_taken'],
+  'environments.setVariables': [...command, 'not_found', 'not_configured'],
+  'environments.patchVariables': [...command, 'not_found', 'limit_reached', 'not_configured'],
+  'environments.makeDefault': [...command, 'not_found'],
+  'environments.duplicate': [...command, 'not_found', 'environment_name_taken', 'limit_reached', 'not_configured'],
+  'environments.diff': [...read, 'not_found'],
+  'environments.delete': [...command, 'not_found', 'last_environment'],
+  'environments.stats': [...read, 'not_found'],
+  'environments.reveal': [...read, 'not_found', 'not_configured'],
+  'environments.resolve': resolve,
+  'environments.render': [...resolve, 'template_too_large', 'missing_variable', 'unsafe_value', 'output_too_large'],
+
+  'journal.list': read,
+  'journal.deliver': read,
+  'journal.listParked': read,
+  'journal.retryParked': [...read, 'not_found'],
+  'journal.prune': read,
+} as const satisfies Record<string, readonly ErrorCode[]>;
+
+/** The name of a method, such as `environments.create`; also the action that a policy is asked about. */
+export type Method = keyof typeof methodErrors;
+
+/** Everything that a method's result can hold as an error. */
+export type ErrorOf<M extends Method> = ErrorByCode[(typeof methodErrors)[M][number]];
