@@ -1,0 +1,185 @@
+import { InvalidInput } from '../kernel/errors.ts';
+import { err, ok } from '../kernel/result.ts';
+import type { Result } from '../kernel/result.ts';
+import { compileIn } from './compile.ts';
+import { OutputTooLarge } from './errors.ts';
+import type { MissingVariable, TemplateTooLarge, UnsafeValue } from './errors.ts';
+import { mentionsSlot } from './grammar.ts';
+import type { Diagnostic } from './grammar.ts';
+import { invalid, readOptions, readSafely } from './options.ts';
+import type { RenderOptions } from './options.ts';
+import { diagnosticsAt, Run } from './run.ts';
+import { assemble } from './template.ts';
+import type { Rendered } from './template.ts';
+import { isWellFormed, utf8Length } from './text-size.ts';
+import { isResolved, valuesOf } from './variables.ts';
+import type { ResolvedVariables } from './variables.ts';
+
+/** What came out of a deep value: a copy with every text in it rendered, and the rest as in `Rendered`, for all texts together. */
+export interface RenderedDeep<T> extends Omit<Rendered, 'text'> {
+  readonly value: T;
+}
+
+const MAX_DEPTH = 100;
+/** Objects that share parts unfold when they are copied; this is where that ends. */
+const MAX_ENTRIES = 1_000_000;
+
+/**
+ * Renders every text in a value made of plain objects, arrays, texts, numbers, booleans, null and undefined: the body of a request before it becomes JSON,
+ * for instance. Texts are values of the data and not JSON text, so nothing is escaped. Keys are left as they are. The value given is not
+ * changed; the copy shares nothing with it.
+ *
+ * Errors: as `Template.render`, each saying in `at` where the text is (`items[3].name`); `invalid_input` for anything that is not plain data, that
+ * is nested deeper than 100 levels or contains itself, or that has more than a million entries.
+ */
+export function renderDeep<T>(
+  value: T,
+  resolved: ResolvedVariables,
+  options?: RenderOptions,
+): Result<RenderedDeep<T>, TemplateTooLarge | MissingVariable | UnsafeValue | OutputTooLarge | InvalidInput> {
+  if (!isResolved(resolved)) return invalid('resolved', 'must be what resolveVariables returned');
+  const read = readOptions(options);
+  if (read.isErr()) return err(read.error);
+
+  const run = new Run(valuesOf(resolved), read.value);
+  const copy = readSafely('value', () => copyDeep(value, run, ''));
+  if (copy.isErr()) return err(copy.error);
+  const { maxBytes } = read.value;
+  // Characters were counted on the way; bytes are counted only where that leaves a doubt.
+  if (run.length * 3 > maxBytes && bytesIn(copy.value.value) > maxBytes) return err(new OutputTooLarge(maxBytes, ''));
+  const { secret, missing } = run;
+  return ok({
+    value: copy.value.value,
+    secret,
+    used: run.used(copy.value.keys),
+    missing,
+    diagnostics: copy.value.diagnostics,
+  });
+}
+
+/** A copy with every text rendered in a run. `root` is what its parts are named by in errors. */
+export function copyDeep<T>(
+  value: T,
+  run: Run,
+  root: string,
+): Result<DeepCopy<T>, TemplateTooLarge | MissingVariable | UnsafeValue | OutputTooLarge | InvalidInput> {
+  const copier = new Copier(run, root);
+  run.locate = () => copier.path;
+  const copy = copier.copy(value) as T;
+  const failure = copier.refusal ?? run.failure;
+  if (failure !== null) return err(failure);
+  return ok({ value: copy, keys: [...copier.keys], diagnostics: copier.diagnostics });
+}
+
+export interface DeepCopy<T> {
+  readonly value: T;
+  readonly keys: readonly string[];
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** Once something is wrong, what the methods return means nothing: they only come to an end. */
+class Copier {
+  readonly keys = new Set<string>();
+  readonly diagnostics: Diagnostic[] = [];
+  refusal: TemplateTooLarge | InvalidInput | null = null;
+  readonly #run: Run;
+  readonly #root: string;
+  readonly #steps: (string | number)[] = [];
+  #entries = 0;
+
+  constructor(run: Run, root: string) {
+    this.#run = run;
+    this.#root = root;
+  }
+
+  /** Where in the value the copier is: `body.items[3].name`. */
+  get path(): string {
+    const path = this.#steps.map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`)).join('');
+    return this.#root === '' && path.startsWith('.') ? path.slice(1) : this.#root + path;
+  }
+
+  get #stopped(): boolean {
+    return this.refusal !== null || this.#run.failure !== null;
+  }
+
+  copy(value: unknown): unknown {
+    if (typeof value === 'string') return this.#text(value);
+    if (typeof value === 'object' && value !== null)
+      return Array.isArray(value) ? this.#list(value) : this.#record(value);
+    if (typeof value === 'function' || typeof value === 'symbol') return this.#refuse('must be plain data');
+    return value;
+  }
+
+  #text(source: string): string | null {
+    const run = this.#run;
+    if (!mentionsSlot(source)) {
+      if (!isWellFormed(source)) return this.#refuse('must not hold lone surrogates');
+      run.length += source.length;
+      return run.length > run.options.maxBytes ? run.overflow() : source;
+    }
+    const compiled = compileIn('text', source);
+    if (compiled.isErr()) {
+      if (compiled.error.code === 'invalid_input') return this.#refuse('must not hold lone surrogates');
+      this.refusal = compiled.error;
+      return null;
+    }
+    const template = compiled.value;
+    for (const key of template.keys) this.keys.add(key);
+    if (template.diagnostics.length > 0) this.diagnostics.push(...diagnosticsAt(template.diagnostics, this.path));
+    return assemble(template, run);
+  }
+
+  #list(list: readonly unknown[]): unknown[] | null {
+    if (!this.#enter(list.length)) return null;
+    const copy: unknown[] = [];
+    const depth = this.#steps.length;
+    for (let index = 0; index < list.length; index++) {
+      this.#steps[depth] = index;
+      copy.push(this.copy(list[index]));
+      if (this.#stopped) return null;
+    }
+    this.#steps.length = depth;
+    return copy;
+  }
+
+  #record(record: object): object | null {
+    const prototype: unknown = Object.getPrototypeOf(record);
+    // An object of another realm has a prototype of its own that is like Object.prototype in this.
+    const plain = prototype === Object.prototype || prototype === null || Object.getPrototypeOf(prototype) === null;
+    if (!plain) return this.#refuse('must be plain data: objects, lists, texts, numbers, true, false, null');
+    const keys = Object.keys(record);
+    if (!this.#enter(keys.length)) return null;
+    const copy: Record<string, unknown> = {};
+    const depth = this.#steps.length;
+    for (const key of keys) {
+      this.#steps[depth] = key;
+      const value = this.copy((record as Record<string, unknown>)[key]);
+      if (this.#stopped) return null;
+      if (key === '__proto__')
+        Object.defineProperty(copy, key, { value, writable: true, enumerable: true, configurable: true });
+      else copy[key] = value;
+    }
+    this.#steps.length = depth;
+    return copy;
+  }
+
+  #enter(entries: number): boolean {
+    this.#entries += entries;
+    if (this.#steps.length >= MAX_DEPTH)
+      this.#refuse(`must not be nested deeper than ${MAX_DEPTH} levels, or contain itself`);
+    if (this.#entries > MAX_ENTRIES) this.#refuse(`must not have more than ${MAX_ENTRIES} entries`);
+    return this.refusal === null;
+  }
+
+  #refuse(message: string): null {
+    this.refusal = new InvalidInput([{ path: this.path, message }]);
+    return null;
+  }
+}
+
+/** How many bytes of UTF-8 the texts in a copy take. */
+export function bytesIn(copy: unknown): number {
+  if (typeof copy === 'string') return utf8Length(copy);
+  if (typeof copy !== 'object' || copy === null) return 0;
+  return Object.values(copy).reduce<number>((sum, part) => sum + bytesIn(part), 0);
+}

@@ -1,0 +1,124 @@
+import { InvalidInput } from '../kernel/errors.ts';
+import { SecretText } from '../kernel/secret-text.ts';
+import { BUILT_IN } from './dynamic.ts';
+import { MissingVariable, OutputTooLarge, UnsafeValue } from './errors.ts';
+import type { TemplateContext, UnsafeReason } from './errors.ts';
+import type { Diagnostic } from './grammar.ts';
+import type { ReadOptions } from './options.ts';
+import type { Place } from './places.ts';
+import { isWellFormed } from './text-size.ts';
+import { NOTHING, Value } from './value.ts';
+
+/** A slot of a template, ready to be filled. */
+export interface Slot {
+  readonly key: string;
+  readonly dynamic: boolean;
+  readonly raw: boolean;
+  readonly fallback: Value | null;
+  readonly offset: number;
+  readonly source: string;
+  readonly place: Place;
+}
+
+/** Why rendering ended. */
+export type RenderError = MissingVariable | UnsafeValue | OutputTooLarge | InvalidInput;
+
+const NONE: readonly string[] = Object.freeze([]);
+
+/**
+ * One rendering, of a single template or of all those in a request or deep value: where values come from, and what was noticed on the way.
+ * Methods that find a reason to stop leave it in `failure` and return null.
+ */
+export class Run {
+  readonly values: ReadonlyMap<string, Value>;
+  readonly options: ReadOptions;
+  /** Names the part that is being rendered; asked only when something is to be said about it. */
+  locate: () => string = () => '';
+  secret = false;
+  failure: RenderError | null = null;
+  /** Characters that came out so far. A character is at least one byte, so these never have to be more than `maxBytes`. */
+  length = 0;
+  #absent: Set<string> | null = null;
+  #missing: Set<string> | null = null;
+
+  constructor(values: ReadonlyMap<string, Value>, options: ReadOptions) {
+    this.values = values;
+    this.options = options;
+  }
+
+  /** What fills a slot: a value, the slot's own source where it is kept, or null where rendering has to stop. */
+  find(slot: Slot): Value | string | null {
+    if (slot.dynamic) return this.#dynamic(slot);
+    const value = this.values.get(slot.key);
+    if (value === undefined) return this.#withoutValue(slot);
+    if (value.text === '') return slot.fallback ?? value;
+    if (value.gaps.size === 0) return value;
+    if (this.options.missing === 'error') {
+      const [[key, path]] = value.gaps as unknown as [[string, readonly string[]]];
+      return this.fail(new MissingVariable({ key, offset: slot.offset, at: this.locate() }, path));
+    }
+    for (const key of value.gaps.keys()) (this.#missing ??= new Set()).add(key);
+    if (this.options.missing === 'keep') return value;
+    return value.emptied.text === '' ? (slot.fallback ?? value.emptied) : value.emptied;
+  }
+
+  #withoutValue(slot: Slot): Value | string | null {
+    (this.#absent ??= new Set()).add(slot.key);
+    if (slot.fallback !== null) return slot.fallback;
+    if (this.options.missing === 'error') return this.fail(new MissingVariable(this.position(slot)));
+    (this.#missing ??= new Set()).add(slot.key);
+    return this.options.missing === 'keep' ? slot.source : NOTHING;
+  }
+
+  #dynamic(slot: Slot): Value | string | null {
+    const builtIn = BUILT_IN.get(slot.key);
+    const own = this.options.own.get(slot.key);
+    if (builtIn === undefined && own === undefined) return this.#withoutValue(slot);
+    let made: unknown;
+    try {
+      made = builtIn === undefined ? own!() : builtIn(this.options.ports);
+    } catch {
+      return this.#badSource(slot, 'threw instead of returning a text');
+    }
+    const text = made instanceof SecretText ? made.reveal() : made;
+    if (typeof text !== 'string' || !isWellFormed(text))
+      return this.#badSource(slot, 'must return a text without lone surrogates');
+    return text === '' && slot.fallback !== null ? slot.fallback : new Value(text, made instanceof SecretText);
+  }
+
+  #badSource(slot: Slot, message: string): null {
+    return this.fail(new InvalidInput([{ path: `options.dynamic.${slot.key}`, message }]));
+  }
+
+  refuse(slot: Slot, context: TemplateContext, reason: UnsafeReason): null {
+    return this.fail(new UnsafeValue(this.position(slot), context, reason));
+  }
+
+  overflow(): null {
+    return this.fail(new OutputTooLarge(this.options.maxBytes, this.locate()));
+  }
+
+  fail(error: RenderError): null {
+    this.failure = error;
+    return null;
+  }
+
+  position(slot: Slot) {
+    return { key: slot.key, offset: slot.offset, at: this.locate() };
+  }
+
+  /** Of the keys in slots, those that had a value. */
+  used(keys: readonly string[]): readonly string[] {
+    const absent = this.#absent;
+    return absent === null ? keys : keys.filter((key) => !absent.has(key));
+  }
+
+  get missing(): readonly string[] {
+    return this.#missing === null ? NONE : [...this.#missing];
+  }
+}
+
+/** Diagnostics as they read in a part of something larger. */
+export function diagnosticsAt(diagnostics: readonly Diagnostic[], at: string): readonly Diagnostic[] {
+  return at === '' ? diagnostics : diagnostics.map((diagnostic) => ({ ...diagnostic, at }));
+}
