@@ -1,1 +1,57 @@
-export {};
+/**
+ * Vivarium: environments as a library.
+ *
+ * @packageDocumentation
+ */
+export { createVivarium } from './vivarium.ts';
+export type { Client, Vivarium, VivariumOptions } from './vivarium.ts';
+
+export { err, ok, Result, ResultAsync, safeTry, unwrap } from './kernel/result.ts';
+export {
+  AccessDenied,
+  IdempotencyMismatch,
+  InvalidInput,
+  isVivariumError,
+  LimitReached,
+  NotConfigured,
+  NotFound,
+  StaleVersion,
+  StorageFailure,
+  VivariumError,
+} from './kernel/errors.ts';
+export type { InputIssue } from './kernel/errors.ts';
+export { methodErrors } from './errors.ts';
+export type { ErrorByCode, ErrorCode, ErrorOf, Method } from './errors.ts';
+export type { Outcome } from './operation.ts';
+export type { Actor, Caller } from './kernel/actor.ts';
+export type { Clock, Random } from './kernel/clock.ts';
+export type { CommandOptions } from './kernel/idempotency.ts';
+export type { IdSource, Versioned } from './kernel/ids.ts';
+export { defaultLimits } from './kernel/limits.ts';
+export type { Limits } from './kernel/limits.ts';
+export type { CallRecord, Hooks, Telemetry, VariableAccess } from './kernel/observability.ts';
+export type { Page, PageInput } from './kernel/paging.ts';
+export type { Policy, PolicyQuestion, PolicyResource } from './kernel/policy.ts';
+export { SecretText } from './kernel/secret-text.ts';
+
+export { ProjectCycle, ProjectHasChildren, ProjectNameTaken } from './projects/errors.ts';
+export type { Project } from './projects/model.ts';
+export type { InitialEnvironment, Projects } from './projects/service.ts';
+
+export { EnvironmentNameTaken, LastEnvironment } from './environments/errors.ts';
+export type {
+  Environment,
+  EnvironmentRef,
+  EnvironmentStats,
+  EnvironmentSummary,
+  Variable,
+  VariableInput,
+} from './environments/model.ts';
+export type { EnvironmentDiff, VariableDifference } from './environments/rules.ts';
+export type { Environments, RenderInput } from './environments/service.ts';
+
+export type { DeliveryReport, JournalHandler } from './journal/delivery.ts';
+export type { JournalData, JournalEntry, JournalSubject, ParkedEntry } from './journal/model.ts';
+export type { Journal } from './journal/service.ts';
+
+export type { MigrationReport, Storage, StorageStatus } from './storage/port.ts';

@@ -1,0 +1,129 @@
+import { compareBytes } from '../../kernel/text.ts';
+import type { StoredProject } from '../../projects/model.ts';
+import type { ProjectRepository } from '../../projects/repository.ts';
+import type { OrgTables, Tables } from './tables.ts';
+import { answer, keptUnder, write } from './writing.ts';
+
+export function memoryProjects(tables: Tables): ProjectRepository {
+  return {
+    create: ({ project, environments, treeVersion, change }) =>
+      write(
+        tables,
+        change,
+        (org) => {
+          if (treeVersion !== null && org.treeVersion !== treeVersion) return 'stale';
+          if (project.parentProjectId !== null && !org.projects.has(project.parentProjectId)) return 'stale';
+          return named(org, project.nameKey) === null ? null : 'name_taken';
+        },
+        (org) => {
+          org.projects.set(project.id, Object.freeze(project));
+          for (const environment of environments) org.environments.set(environment.id, Object.freeze(environment));
+        },
+      ),
+
+    get: (orgId, id, keyId) =>
+      answer(() => {
+        const org = tables.of(orgId);
+        return { found: org.projects.get(id) ?? null, key: keptUnder(org, keyId) };
+      }),
+
+    getByName: (orgId, nameKey) => answer(() => named(tables.of(orgId), nameKey)),
+
+    list: (orgId, { parentProjectId }, { limit, after }) =>
+      answer(() => {
+        const behind = [...tables.of(orgId).projects.values()]
+          .filter((project) => parentProjectId === undefined || project.parentProjectId === parentProjectId)
+          .filter((project) => after === null || compareBytes(project.nameKey, after) > 0)
+          .sort((a, b) => compareBytes(a.nameKey, b.nameKey));
+        return { items: behind.slice(0, limit), more: behind.length > limit };
+      }),
+
+    lineage: (orgId, id, keyId) =>
+      answer(() => {
+        const org = tables.of(orgId);
+        return { lineage: lineageOf(org, id), treeVersion: org.treeVersion, key: keptUnder(org, keyId) };
+      }),
+
+    moveFacts: (orgId, id, parentProjectId, keyId) =>
+      answer(() => {
+        const org = tables.of(orgId);
+        return {
+          project: org.projects.get(id) ?? null,
+          height: heightOf(org, id),
+          parentLineage: lineageOf(org, parentProjectId),
+          treeVersion: org.treeVersion,
+          key: keptUnder(org, keyId),
+        };
+      }),
+
+    update: ({ project, expectedVersion, change }) =>
+      write(
+        tables,
+        change,
+        (org) => {
+          const there = org.projects.get(project.id);
+          if (there === undefined) return 'not_found';
+          if (there.version !== expectedVersion) return 'stale';
+          const holder = named(org, project.nameKey);
+          return holder === null || holder.id === project.id ? null : 'name_taken';
+        },
+        (org) => {
+          const there = org.projects.get(project.id)!;
+          const { name, nameKey, description, version, updatedAt } = project;
+          org.projects.set(project.id, Object.freeze({ ...there, name, nameKey, description, version, updatedAt }));
+        },
+      ),
+
+    move: ({ project, expectedVersion, treeVersion, change }) =>
+      write(
+        tables,
+        change,
+        (org) => {
+          const there = org.projects.get(project.id);
+          if (there === undefined) return 'not_found';
+          if (there.version !== expectedVersion || org.treeVersion !== treeVersion) return 'stale';
+          return project.parentProjectId === null || org.projects.has(project.parentProjectId) ? null : 'stale';
+        },
+        (org) => {
+          const there = org.projects.get(project.id)!;
+          const { parentProjectId, version, updatedAt } = project;
+          org.projects.set(project.id, Object.freeze({ ...there, parentProjectId, version, updatedAt }));
+          org.treeVersion++;
+        },
+      ),
+
+    delete: ({ project, change }) =>
+      write(
+        tables,
+        change,
+        (org) => {
+          const there = org.projects.get(project.id);
+          if (there === undefined) return 'not_found';
+          if (there.version !== project.version) return 'stale';
+          return childrenOf(org, project.id).length === 0 ? null : 'has_children';
+        },
+        (org) => {
+          org.projects.delete(project.id);
+          for (const [id, { projectId }] of org.environments) if (projectId === project.id) org.environments.delete(id);
+        },
+      ),
+  };
+}
+
+function named(org: OrgTables, nameKey: string): StoredProject | null {
+  for (const project of org.projects.values()) if (project.nameKey === nameKey) return project;
+  return null;
+}
+
+function lineageOf(org: OrgTables, id: string | null): readonly StoredProject[] {
+  const project = id === null ? undefined : org.projects.get(id);
+  return project === undefined ? [] : [project, ...lineageOf(org, project.parentProjectId)];
+}
+
+function childrenOf(org: OrgTables, id: string): readonly StoredProject[] {
+  return [...org.projects.values()].filter(({ parentProjectId }) => parentProjectId === id);
+}
+
+function heightOf(org: OrgTables, id: string): number {
+  return 1 + Math.max(0, ...childrenOf(org, id).map((child) => heightOf(org, child.id)));
+}
