@@ -15,6 +15,8 @@ export type AvailableEngine = Pick<RunningEngine, 'name' | 'url'>;
 export interface EngineDesk {
   readonly address: string;
   ask(name: EngineName): Promise<RunningEngine | Unavailable>;
+  /** What everyone who asked was told so far. */
+  answers(): Promise<(RunningEngine | Unavailable)[]>;
   /** Stops every engine that was started. */
   close(): Promise<void>;
 }
@@ -26,6 +28,7 @@ export async function openEngineDesk(): Promise<EngineDesk> {
     asked.set(name, known);
     return known;
   };
+  const answers = (): Promise<(RunningEngine | Unavailable)[]> => Promise.all(asked.values());
 
   const server = createServer(async (request, response) => {
     const name = request.url?.slice(1) ?? '';
@@ -38,11 +41,11 @@ export async function openEngineDesk(): Promise<EngineDesk> {
   return {
     address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     ask,
+    answers,
     close: async () => {
       server.close();
       server.closeAllConnections();
-      const answers = await Promise.all(asked.values());
-      await Promise.all(answers.map((answer) => 'stop' in answer && answer.stop()));
+      await Promise.all((await answers()).map((answer) => 'stop' in answer && answer.stop()));
     },
   };
 }

@@ -43,10 +43,12 @@ export interface RunningEngine extends Server {
 export interface Unavailable {
   readonly name: EngineName;
   readonly unavailable: string;
+  /** Whether everything it needs is there, so that it should have started: then it is a defect and not the machine. */
+  readonly installed: boolean;
   readonly remedy: string;
 }
 
-/** Thrown inside an engine's `obtain` and `start` when this machine is not the kind that the engine can be had on. */
+/** Thrown inside an engine's `obtain` when this machine is not the kind that the engine can be had on. */
 export class EngineUnavailable extends Error {
   override readonly name = 'EngineUnavailable';
 }

@@ -6,7 +6,7 @@ import { runCommand } from './command.ts';
 import { makeDataFolder } from './data-folder.ts';
 import { installPackages } from './debian.ts';
 import type { Engine, EngineName, Server } from './engine.ts';
-import { databaseUrl, writeAccess } from './mysql-access.ts';
+import { databaseUrl, makeTemporaryFolder, writeAccess } from './mysql-setup.ts';
 import { freePort } from './port.ts';
 import { runServer } from './server.ts';
 
@@ -44,13 +44,14 @@ async function startMariadb(name: EngineName, snapshotIsolation: 'ON' | 'OFF'): 
   const folder = await makeDataFolder(name, account);
   try {
     const data = join(folder, 'data');
+    const temporary = await makeTemporaryFolder(folder, account);
     const initialize = [
       '--no-defaults',
       `--datadir=${data}`,
       '--auth-root-authentication-method=normal',
       '--skip-test-db',
     ];
-    await runCommand('/usr/bin/mariadb-install-db', initialize, { account, cwd: folder });
+    await runCommand('/usr/bin/mariadb-install-db', initialize, { account, cwd: folder, env: { TMPDIR: temporary } });
 
     const port = await freePort();
     const access = await writeAccess(join(folder, 'access.sql'));
@@ -59,6 +60,7 @@ async function startMariadb(name: EngineName, snapshotIsolation: 'ON' | 'OFF'): 
       args: [
         '--no-defaults',
         `--datadir=${data}`,
+        `--tmpdir=${temporary}`,
         '--bind-address=127.0.0.1',
         `--port=${port}`,
         `--socket=${join(folder, 'socket')}`,

@@ -6,7 +6,7 @@ import { runCommand } from './command.ts';
 import { buildSystem } from './debian.ts';
 import { EngineUnavailable } from './engine.ts';
 import type { Engine, Server } from './engine.ts';
-import { databaseUrl, writeAccess } from './mysql-access.ts';
+import { databaseUrl, makeTemporaryFolder, writeAccess } from './mysql-setup.ts';
 import { freePort } from './port.ts';
 import { runServer } from './server.ts';
 
@@ -19,6 +19,8 @@ export const mysql9: Engine = {
   variable: 'VIVARIUM_TEST_MYSQL_URL',
   present: async () => isComplete(join(cacheFolder(), systemName)),
   obtain: async () => {
+    if (process.getuid?.() !== 0)
+      throw new EngineUnavailable('it runs in a system of its own, and entering that needs root');
     await cachedFolder(systemName, async (folder) => {
       await buildSystem(folder, 'sid', ['mysql-server-core']);
       await mkdir(join(folder, 'var/lib/mysql-files'), { recursive: true });
@@ -31,16 +33,16 @@ export const mysql9: Engine = {
 };
 
 async function startMysql(): Promise<Server> {
-  if (process.getuid?.() !== 0)
-    throw new EngineUnavailable('MySQL runs in a system of its own, and entering that needs root');
   const system = join(cacheFolder(), systemName);
   const folder = await mkdtemp(join(system, 'tmp', 'vivarium-'));
   const inside = join('/tmp', basename(folder));
   try {
+    await makeTemporaryFolder(folder, undefined);
     const common = [
       '--no-defaults',
       '--user=root',
       `--datadir=${inside}/data`,
+      `--tmpdir=${inside}/tmp`,
       '--skip-log-bin',
       '--skip-innodb-doublewrite',
     ];

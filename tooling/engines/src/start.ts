@@ -1,6 +1,6 @@
 import process from 'node:process';
 import { engines } from './catalogue.ts';
-import type { Engine, EngineName, RunningEngine, Unavailable } from './engine.ts';
+import type { Engine, EngineName, RunningEngine, Server, Unavailable } from './engine.ts';
 
 /** The URL that the environment names for an engine, if it does. */
 export function ownUrl(name: EngineName): string | undefined {
@@ -17,12 +17,22 @@ export function ownUrl(name: EngineName): string | undefined {
 export async function startEngine(name: EngineName): Promise<RunningEngine | Unavailable> {
   const url = ownUrl(name);
   if (url !== undefined) return { name, url, stop: async () => {} };
-  const engine = engines[name];
+  const missing = await obtainEngine(name);
+  if (missing !== undefined) return missing;
   try {
-    await engine.obtain();
-    return { name, ...(await engine.start()) };
+    return { name, ...(await startOnFreePort(engines[name])) };
   } catch (cause) {
-    return unavailable(engine, cause);
+    return unavailable(engines[name], cause, true);
+  }
+}
+
+/** Between finding a free port and listening on it, somebody else may take it. */
+async function startOnFreePort(engine: Engine, attempts = 3): Promise<Server> {
+  try {
+    return await engine.start();
+  } catch (cause) {
+    if (attempts === 1 || !/address already in use/i.test(String(cause))) throw cause;
+    return startOnFreePort(engine, attempts - 1);
   }
 }
 
@@ -33,12 +43,13 @@ export async function obtainEngine(name: EngineName): Promise<Unavailable | unde
     await engines[name].obtain();
     return undefined;
   } catch (cause) {
-    return unavailable(engines[name], cause);
+    return unavailable(engines[name], cause, false);
   }
 }
 
-function unavailable({ name, variable }: Engine, cause: unknown): Unavailable {
+function unavailable({ name, variable }: Engine, cause: unknown, installed: boolean): Unavailable {
   const reason = (cause instanceof Error ? cause.message : String(cause)).replace(/\.$/, '');
-  const docker = `start one with \`docker compose up --detach ${name}\` and set ${variable} as compose.yaml says`;
-  return { name, unavailable: reason, remedy: `run as root on Debian 12 with its mirror in reach, or ${docker}` };
+  const docker = `\`docker compose up --detach ${name}\` and ${variable} set as compose.yaml says`;
+  const remedy = installed ? docker : `a Debian 12 with root and its mirror in reach, or ${docker}`;
+  return { name, unavailable: reason, installed, remedy };
 }
