@@ -33,10 +33,7 @@ const noEngine = 'no engine';
 /** Counts a run by the engine that a test's title begins with, and tells everything that speaks against it. */
 export function summarize(run: TestRun): Summary {
   const rows = countByEngine(run);
-  const troubles = [...recordedErrors(run), ...endingTroubles(run, rows), ...engineTroubles(run, rows)];
-
-  const executed = sum(rows, 'passed') + sum(rows, 'failed');
-  if (executed === 0) troubles.push('not a single test was executed');
+  const troubles = [...endingTroubles(run, rows), ...engineTroubles(run, rows), ...emptyTroubles(run)];
 
   const passed = sum(rows, 'passed');
   const failed = sum(rows, 'failed') + troubles.length;
@@ -46,7 +43,7 @@ export function summarize(run: TestRun): Summary {
     ...missing.map(
       (engine) => `${engine.name} cannot be had: ${engine.unavailable}\n  what would help: ${engine.remedy}`,
     ),
-    ...troubles.map((trouble) => `FAILED  ${trouble}`),
+    ...[...recordedErrors(run), ...troubles].map((trouble) => `FAILED  ${trouble}`),
     `${passed} passed, ${failed} failed`,
   ].join('\n\n');
   return { text, passed, failed };
@@ -61,6 +58,7 @@ function countByEngine({ records, asked }: TestRun): Map<string, Row> {
   };
 
   for (const record of records) {
+    if (record.kind === 'error') row(engineOf(record.suite)).failed += 1;
     if (record.kind !== 'test') continue;
     const counts = row(engineOf(record.suite));
     counts[record.state] += 1;
@@ -78,6 +76,11 @@ function recordedErrors({ records }: TestRun): string[] {
   return records.filter((record) => record.kind === 'error').map(({ where, message }) => `${where}: ${message}`);
 }
 
+function emptyTroubles({ records }: TestRun): string[] {
+  const isExecuted = (record: TestRecord): boolean => record.kind === 'test' && record.state !== 'skipped';
+  return records.some(isExecuted) ? [] : ['not a single test was executed'];
+}
+
 function endingTroubles({ records, ending }: TestRun, rows: Map<string, Row>): string[] {
   if ('stopped' in ending) {
     const ended = new Set(records.filter((record) => record.kind === 'file-ended').map(({ file }) => file));
@@ -85,8 +88,7 @@ function endingTroubles({ records, ending }: TestRun, rows: Map<string, Row>): s
     const unfinished = queued.filter((file) => !ended.has(file));
     return [`the run ${ending.stopped}; unfinished: ${unfinished.join(', ') || 'nothing'}`];
   }
-  const isExplained = sum(rows, 'failed') > 0 || records.some((record) => record.kind === 'error');
-  return ending.code === 0 || isExplained ? [] : [`vitest ended with exit code ${ending.code}`];
+  return ending.code === 0 || sum(rows, 'failed') > 0 ? [] : [`vitest ended with exit code ${ending.code}`];
 }
 
 function engineTroubles({ asked, complete, strict }: TestRun, rows: Map<string, Row>): string[] {
