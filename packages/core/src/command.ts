@@ -99,12 +99,12 @@ export async function command<M extends Method, Facts extends { readonly key: Ke
     const loaded = await (steps.load?.(key?.id) ?? nothingToLoad);
     if (loaded.isErr()) return err(loaded.error);
     const facts = loaded.value as Facts;
-    if (facts.key !== null) {
+    const at = new Date(scope.ports.clock.now().getTime());
+    if (facts.key !== null && facts.key.expiresAt > at) {
       const kept = replayOf(name, key, facts.key);
       return kept.isErr() ? err(kept.error) : await steps.replay(kept.value, facts);
     }
 
-    const at = new Date(scope.ports.clock.now().getTime());
     const change = (noted: Noted, result: KeyResult): Change =>
       changeOf(scope, at, noted, key && { ...key, result, expiresAt: new Date(at.getTime() + keyLifetimeMs) });
     const tried = await steps.attempt({ at, change }, facts);

@@ -53,16 +53,17 @@ export interface MethodSpec<M extends Method, S extends z.ZodType> {
   /** Names of the arguments, for the paths of issues; '' for the object whose fields speak for themselves. */
   readonly args: readonly string[];
   readonly schema: S;
-  readonly resource: (input: z.output<S>) => Omit<PolicyResource, 'orgId'>;
+  /** One question to the policy for each. */
+  readonly resources: (input: z.output<S>) => readonly Omit<PolicyResource, 'orgId'>[];
 }
 
 export function method<M extends Method, S extends z.ZodType>(
   name: M,
   args: readonly string[],
   schema: S,
-  resource: MethodSpec<M, S>['resource'],
+  resources: MethodSpec<M, S>['resources'],
 ): MethodSpec<M, S> {
-  return { name, args, schema, resource };
+  return { name, args, schema, resources };
 }
 
 /** Runs one call of a method: parse, authorise, `run`, report. */
@@ -75,26 +76,29 @@ export function operation<M extends Method, S extends z.ZodType, T>(
   const settle = async (): Promise<Result<T, ErrorOf<M> | Anywhere>> => {
     const parsed = parse(spec.schema, input, spec.args);
     if (parsed.isErr()) return err(parsed.error);
-    const denied = await authorise(scope, spec.name, spec.resource(parsed.value));
+    const denied = await authorise(scope, spec.name, spec.resources(parsed.value));
     return denied === null ? await run(parsed.value) : err(denied);
   };
   return new ResultAsync(observed(scope, spec.name, settle) as Promise<Result<T, ErrorOf<M>>>);
 }
 
-/** Asks the policy. A policy that throws denies. */
-export async function authorise(
+/** Asks the policy about each of these; the first refusal counts. A policy that throws denies. */
+async function authorise(
   { ports, caller }: Scope,
   action: string,
-  resource: Omit<PolicyResource, 'orgId'>,
+  resources: readonly Omit<PolicyResource, 'orgId'>[],
 ): Promise<AccessDenied | null> {
   if (ports.policy === allowEverything) return null;
   const actor = { type: caller.type, id: caller.id };
-  try {
-    const allowed = await ports.policy.allows({ actor, action, resource: { ...resource, orgId: caller.org } });
-    return allowed === true ? null : new AccessDenied(action, actor);
-  } catch (cause) {
-    return new AccessDenied(action, actor, { cause });
+  for (const resource of resources) {
+    try {
+      const allowed = await ports.policy.allows({ actor, action, resource: { ...resource, orgId: caller.org } });
+      if (allowed !== true) return new AccessDenied(action, actor);
+    } catch (cause) {
+      return new AccessDenied(action, actor, { cause });
+    }
   }
+  return null;
 }
 
 /** Runs a call to its result whatever happens in it, and reports how it went. */
@@ -106,9 +110,7 @@ async function observed<T, E>(
   const { telemetry } = ports;
   const start = telemetry === null ? 0 : performance.now();
   const result: Result<T, E | StorageFailure> = await settle().catch((cause: unknown) =>
-    err(
-      new StorageFailure(`${name} failed unexpectedly`, { retryable: false, outcome: 'unknown', cause }),
-    ),
+    err(new StorageFailure(`${name} failed unexpectedly`, { retryable: false, outcome: 'unknown', cause })),
   );
   if (telemetry !== null) {
     const outcome = result.isOk() ? 'ok' : ((result.error as { code?: string }).code ?? 'error');

@@ -100,8 +100,7 @@ export function createVivarium<Transaction = never>(
 
   return {
     as: (who) => client(ports, unwrap(parse(z.tuple([caller]), [who], ['']))[0]),
-    system: (org) =>
-      client(ports, unwrap(parse(z.tuple([caller]), [{ org, type: 'system', id: 'system' }], ['']))[0]),
+    system: (org) => client(ports, unwrap(parse(z.tuple([caller]), [{ org, type: 'system', id: 'system' }], ['']))[0]),
   };
 }
 

@@ -34,7 +34,8 @@ export const variableInput = z
   .superRefine((variable, ctx) => {
     const issue = (path: string, message: string) => ctx.addIssue({ code: 'custom', path: [path], message });
     if (variable.keep === undefined && variable.value === undefined) issue('value', 'must be a string');
-    if (variable.keep === true && variable.value !== undefined) issue('keep', 'must not be given together with a value');
+    if (variable.keep === true && variable.value !== undefined)
+      issue('keep', 'must not be given together with a value');
     if (variable.keep === true && variable.sensitive !== true) issue('sensitive', 'must be true where keep is');
   })
   .transform((variable) => variable as VariableInput);
@@ -59,7 +60,13 @@ export type Variable =
  */
 export type StoredVariable =
   | { readonly key: string; readonly value: string; readonly description?: string }
-  | { readonly key: string; readonly sensitive: true; readonly sealed: string; readonly sealVersion: number; readonly description?: string };
+  | {
+      readonly key: string;
+      readonly sensitive: true;
+      readonly sealed: string;
+      readonly sealVersion: number;
+      readonly description?: string;
+    };
 
 const storedVariables = z.array(
   z.union([
@@ -68,9 +75,19 @@ const storedVariables = z.array(
       sensitive: z.literal(true),
       sealed: z.string(),
       sealVersion: z.number().int(),
-      description: z.string().nullish().transform((text) => text ?? undefined),
+      description: z
+        .string()
+        .nullish()
+        .transform((text) => text ?? undefined),
     }),
-    z.object({ key: z.string(), value: z.string(), description: z.string().nullish().transform((text) => text ?? undefined) }),
+    z.object({
+      key: z.string(),
+      value: z.string(),
+      description: z
+        .string()
+        .nullish()
+        .transform((text) => text ?? undefined),
+    }),
   ]),
 );
 
@@ -121,7 +138,9 @@ export const environmentName = displayName.refine(
 export const environmentDescription = freeText(500);
 
 /** A ref may be an environment itself: further fields are left aside. */
-export const environmentRef = z.object({ projectId: id, id }).transform(({ projectId, id }): EnvironmentRef => ({ projectId, id }));
+export const environmentRef = z
+  .object({ projectId: id, id })
+  .transform(({ projectId, id }): EnvironmentRef => ({ projectId, id }));
 
 /** An environment as storage keeps it. Whether it is the default is not its own fact but its project's. */
 export interface StoredEnvironment extends Versioned {

@@ -45,7 +45,11 @@ export interface EnvironmentRepository {
   ): Stored<readonly [LoadedEnvironment | null, LoadedEnvironment | null]>;
 
   /** Summaries: the default first, then by name. `null` when there is no such project. Never reads variables or descriptions. */
-  list(orgId: string, projectId: string, page: PageRequest<EnvironmentPosition>): Stored<StoredPage<StoredSummary> | null>;
+  list(
+    orgId: string,
+    projectId: string,
+    page: PageRequest<EnvironmentPosition>,
+  ): Stored<StoredPage<StoredSummary> | null>;
 
   /**
    * Summaries by name of the environments whose `nameKey` contains this and that have a variable of exactly this key. `null` when there is
@@ -78,12 +82,7 @@ export interface EnvironmentRepository {
   /** Points the project's default to this environment, which has to exist when the write commits. */
   makeDefault(command: { readonly ref: EnvironmentRef; readonly change: Change }): Stored<Written<'not_found'>>;
 
-  deleteFacts(
-    orgId: string,
-    ref: EnvironmentRef,
-    promote: string | undefined,
-    keyId?: KeyId,
-  ): Stored<DeleteFacts>;
+  deleteFacts(orgId: string, ref: EnvironmentRef, promote: string | undefined, keyId?: KeyId): Stored<DeleteFacts>;
 
   /**
    * Deletes the environment at its version. `promote` becomes the default if, and only if, this was it: `environment.isDefault` is what

@@ -157,7 +157,14 @@ export function diff(from: StoredVariables, to: StoredVariables): EnvironmentDif
     const change = difference(a, b);
     return change === 'same'
       ? []
-      : [{ key, change, before: a === undefined ? null : toVariable(a), after: b === undefined ? null : toVariable(b) }];
+      : [
+          {
+            key,
+            change,
+            before: a === undefined ? null : toVariable(a),
+            after: b === undefined ? null : toVariable(b),
+          },
+        ];
   });
   return { differences, same: keys.length - differences.length };
 }
@@ -173,13 +180,15 @@ function difference(
   return before.value === after.value ? 'same' : 'changed';
 }
 
-/** The keys that a change of variables touched, for the journal: as many names as fit into its 1 KB, and how many there are in all. */
+/** The keys that a change of variables touched, for the journal: as many names as keep it under 1 KB, and how many there are in all. */
 export function touchedKeys(before: StoredVariables, after: StoredVariables): JournalData {
   const changes = diff(before, after).differences;
   const facts: Record<string, number | readonly string[]> = {};
-  let room = 800;
+  let room = 400;
   for (const kind of ['added', 'changed', 'removed'] as const) {
-    const keys = changes.filter(({ change }) => (change === 'unknown' ? 'changed' : change) === kind).map(({ key }) => key);
+    const keys = changes
+      .filter(({ change }) => (change === 'unknown' ? 'changed' : change) === kind)
+      .map(({ key }) => key);
     if (keys.length === 0) continue;
     const shown = keys.filter((key) => (room -= key.length + 3) >= 0);
     facts[kind] = shown;

@@ -17,10 +17,8 @@ import { anyText, nameKey } from '../kernel/text.ts';
 import { method, operation } from '../operation.ts';
 import type { Eventually, Outcome, Scope } from '../operation.ts';
 import type { Loaded } from '../storage/port.ts';
-import { compile } from '../templates/index.ts';
-import type { DynamicVariables, MissingBehaviour, Rendered, TemplateContext } from '../templates/index.ts';
-import { resolveVariables } from '../templates/index.ts';
-import type { ResolvedVariables } from '../templates/index.ts';
+import { compile, resolveVariables } from '../templates/index.ts';
+import type { Rendered, RenderOptions, ResolvedVariables, TemplateContext } from '../templates/index.ts';
 import { EnvironmentNameTaken, LastEnvironment } from './errors.ts';
 import { environmentDescription, environmentName, environmentRef, variableInputs, variableKey } from './model.ts';
 import type {
@@ -51,11 +49,11 @@ export interface RenderInput {
   /** Values that stand in for stored ones in this call. Taken literally: references in them are not followed. */
   readonly overrides?: Readonly<Record<string, string>> | undefined;
   /** What happens to a variable that there is not: an error (the default), kept as it stands, or empty. */
-  readonly missing?: MissingBehaviour | undefined;
+  readonly missing?: RenderOptions['missing'];
   /** What the text will be, which decides how values are encoded; `text` when not given. */
   readonly context?: TemplateContext | undefined;
-  /** The host's own `$names`, called anew for each place. */
-  readonly dynamic?: DynamicVariables | undefined;
+  /** The host's own dynamic variables, called anew for each slot. */
+  readonly dynamic?: Readonly<Record<`$${string}`, () => string | SecretText>> | undefined;
   /** The most that the text may take in UTF-8; 1 MiB when not given. */
   readonly maxBytes?: number | undefined;
 }
@@ -78,7 +76,8 @@ const patchInput = z
   .superRefine(({ set = [], unset = [] }, ctx) => {
     const removed = new Set(unset);
     set.forEach(({ key }, index) => {
-      if (removed.has(key)) ctx.addIssue({ code: 'custom', path: ['set', index, 'key'], message: 'must not be in unset, too' });
+      if (removed.has(key))
+        ctx.addIssue({ code: 'custom', path: ['set', index, 'key'], message: 'must not be in unset, too' });
     });
   });
 const deleteInput = z.strictObject({ promote: environmentRef.optional(), ...changeOptions });
@@ -97,16 +96,21 @@ const renderInput = z.strictObject({
   overrides,
   missing: z.enum(['error', 'keep', 'empty']).optional(),
   context: z.enum(['text', 'url', 'header', 'json']).optional(),
-  dynamic: z.record(z.string(), z.custom<() => string>((value) => typeof value === 'function', 'must be a function')).optional(),
+  dynamic: z
+    .record(
+      z.string().startsWith('$') as z.ZodType<`$${string}`, `$${string}`>,
+      z.custom<() => string | SecretText>((value) => typeof value === 'function', 'must be a function'),
+    )
+    .optional(),
   maxBytes: z.int().min(0).optional(),
 });
 
-const inProject = ([{ projectId }]: readonly [{ readonly projectId: string }, ...unknown[]]) => ({
-  type: 'environment',
-  projectId,
-});
-const ofProject = ([projectId]: readonly [string, ...unknown[]]) => ({ type: 'environment', projectId });
-const theEnvironment = ([ref]: readonly [EnvironmentRef, ...unknown[]]) => ({ type: 'environment', ...ref });
+const inProject = ([{ projectId }]: readonly [{ readonly projectId: string }, ...unknown[]]) => [
+  { type: 'environment', projectId },
+];
+const ofProject = ([projectId]: readonly [string, ...unknown[]]) => [{ type: 'environment', projectId }];
+const theEnvironment = ([ref]: readonly [EnvironmentRef, ...unknown[]]) => [{ type: 'environment', ...ref }];
+const both = (refs: readonly [EnvironmentRef, EnvironmentRef]) => refs.map((ref) => ({ type: 'environment', ...ref }));
 
 const methods = {
   create: method('environments.create', [''], z.tuple([createInput]), inProject),
@@ -118,7 +122,12 @@ const methods = {
   stats: method('environments.stats', ['projectId'], z.tuple([id]), ofProject),
   update: method('environments.update', ['ref', ''], z.tuple([environmentRef, updateInput]), theEnvironment),
   setVariables: method('environments.setVariables', ['ref', ''], z.tuple([environmentRef, setInput]), theEnvironment),
-  patchVariables: method('environments.patchVariables', ['ref', ''], z.tuple([environmentRef, patchInput]), theEnvironment),
+  patchVariables: method(
+    'environments.patchVariables',
+    ['ref', ''],
+    z.tuple([environmentRef, patchInput]),
+    theEnvironment,
+  ),
   makeDefault: method(
     'environments.makeDefault',
     ['ref', ''],
@@ -126,7 +135,7 @@ const methods = {
     theEnvironment,
   ),
   duplicate: method('environments.duplicate', ['ref', ''], z.tuple([environmentRef, duplicateInput]), theEnvironment),
-  diff: method('environments.diff', ['refA', 'refB'], z.tuple([environmentRef, environmentRef]), theEnvironment),
+  diff: method('environments.diff', ['refA', 'refB'], z.tuple([environmentRef, environmentRef]), both),
   delete: method('environments.delete', ['ref', ''], z.tuple([environmentRef, deleteInput]), theEnvironment),
   reveal: method('environments.reveal', ['ref', ''], z.tuple([environmentRef, revealInput]), theEnvironment),
   resolve: method('environments.resolve', ['ref', ''], z.tuple([environmentRef, resolveInput]), theEnvironment),
@@ -184,7 +193,9 @@ export class Environments {
         {
           replay: async (made) =>
             setVariables([], wanted.variables ?? [], limits).map((variables) =>
-              created(newEnvironment(wanted, variables, { id: made['id'] as string, at: new Date(made['at'] as string) })),
+              created(
+                newEnvironment(wanted, variables, { id: made['id'] as string, at: new Date(made['at'] as string) }),
+              ),
             ),
           attempt: ({ at, change }) =>
             safeTry(async function* () {
@@ -250,9 +261,7 @@ export class Environments {
   }
 
   /** The project's environments without values: the default first, then by name. Errors: `not_found` (the project). */
-  list(
-    input: { readonly projectId: string } & PageInput,
-  ): Outcome<'environments.list', Page<EnvironmentSummary>> {
+  list(input: { readonly projectId: string } & PageInput): Outcome<'environments.list', Page<EnvironmentSummary>> {
     const { ports, caller } = this.#scope;
     return operation(this.#scope, methods.list, [input], ([{ projectId, ...paging }]) =>
       safeTry(async function* () {
@@ -609,15 +618,21 @@ export class Environments {
   render(ref: EnvironmentRef, template: string, input: RenderInput = {}): Outcome<'environments.render', Rendered> {
     const { clock, random, ids } = this.#scope.ports;
     return operation(this.#scope, methods.render, [ref, template, input], ([target, source, given]) => {
-      const { overrides: replaced, context, ...options } = given;
+      const { overrides: replaced, context, dynamic, ...options } = given;
       const compiled = compile(source, { context });
       return this.#resolved(methods.render.name, target, replaced).andThen((variables) =>
-        compiled.andThen((parsed) => parsed.render(variables, { ...options, ports: { clock, random, ids } })),
+        compiled.andThen((parsed) =>
+          parsed.render(variables, { ...options, dynamic: { clock, random, ids, ...dynamic } }),
+        ),
       );
     });
   }
 
-  #resolved(name: 'environments.resolve' | 'environments.render', target: EnvironmentRef, replaced?: Record<string, string>) {
+  #resolved(
+    name: 'environments.resolve' | 'environments.render',
+    target: EnvironmentRef,
+    replaced?: Record<string, string>,
+  ) {
     const { ports, caller } = this.#scope;
     return ports.storage.environments
       .get(caller.org, target)
@@ -678,7 +693,11 @@ export class Environments {
   }
 
   #handOut(name: string, found: LoadedEnvironment): Environment {
-    this.#noteAccess(name, found, found.variables.filter((variable) => 'value' in variable).map(({ key }) => key));
+    this.#noteAccess(
+      name,
+      found,
+      found.variables.filter((variable) => 'value' in variable).map(({ key }) => key),
+    );
     return toEnvironment(found);
   }
 

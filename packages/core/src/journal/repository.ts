@@ -62,7 +62,9 @@ export interface JournalRepository {
   fail(
     lease: Lease,
     entry: JournalEntry,
-    failure: { readonly attempts: number; readonly retryAt: Date } | { readonly attempts: number; readonly parkedAt: Date; readonly reason: string },
+    failure:
+      | { readonly attempts: number; readonly retryAt: Date }
+      | { readonly attempts: number; readonly parkedAt: Date; readonly reason: string },
   ): Stored<boolean>;
 
   /** Gives a lane back. Nothing happens when the lease was lost. */

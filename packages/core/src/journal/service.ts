@@ -34,14 +34,14 @@ const deliverInput = z.strictObject({
 });
 const pruneInput = z.strictObject({ before: z.date(), undelivered: z.enum(['keep', 'drop']).default('keep') });
 
-const theJournal = { type: 'journal' };
+const theJournal = () => [{ type: 'journal' }];
 
 const methods = {
-  list: method('journal.list', [''], z.tuple([listInput]), () => theJournal),
-  deliver: method('journal.deliver', [''], z.tuple([deliverInput]), () => theJournal),
-  listParked: method('journal.listParked', [''], z.tuple([z.strictObject(pageInput)]), () => theJournal),
-  retryParked: method('journal.retryParked', ['id'], z.tuple([id]), () => theJournal),
-  prune: method('journal.prune', [''], z.tuple([pruneInput]), () => theJournal),
+  list: method('journal.list', [''], z.tuple([listInput]), theJournal),
+  deliver: method('journal.deliver', [''], z.tuple([deliverInput]), theJournal),
+  listParked: method('journal.listParked', [''], z.tuple([z.strictObject(pageInput)]), theJournal),
+  retryParked: method('journal.retryParked', ['id'], z.tuple([id]), theJournal),
+  prune: method('journal.prune', [''], z.tuple([pruneInput]), theJournal),
 };
 
 const position = z.strictObject({ at: z.iso.datetime({ precision: 3 }), id: z.string() });
@@ -115,7 +115,13 @@ export class Journal {
       safeTry(async function* () {
         const page = yield* oldestFirst.read(paging);
         const stored = yield* ports.storage.journal.listParked(caller.org, page);
-        return ok(oldestFirst.page(stored, ({ entry }) => positionOf(entry), (parked) => parked));
+        return ok(
+          oldestFirst.page(
+            stored,
+            ({ entry }) => positionOf(entry),
+            (parked) => parked,
+          ),
+        );
       }),
     );
   }

@@ -43,7 +43,9 @@ export class InvalidInput extends VivariumError {
   readonly issues: readonly InputIssue[];
 
   constructor(issues: readonly InputIssue[]) {
-    const shown = issues.slice(0, 3).map((issue) => (issue.path === '' ? issue.message : `${issue.path}: ${issue.message}`));
+    const shown = issues
+      .slice(0, 3)
+      .map((issue) => (issue.path === '' ? issue.message : `${issue.path}: ${issue.message}`));
     const more = issues.length > 3 ? `; and ${issues.length - 3} more` : '';
     super(`invalid input: ${shown.join('; ')}${more}`);
     this.issues = issues;
@@ -87,13 +89,20 @@ export class StaleVersion extends VivariumError {
   readonly expected: number | null;
   readonly actual: number | null;
 
-  constructor(resource: string, id: string, versions: { expected?: number | undefined; actual?: number | undefined } = {}) {
+  constructor(
+    resource: string,
+    id: string,
+    versions: { expected?: number | undefined; actual?: number | undefined } = {},
+  ) {
     const expected = versions.expected ?? null;
     const actual = versions.actual ?? null;
     super(
       expected === null
         ? `${resource} ${id} keeps being changed by others; try again`
-        : `${resource} ${id} is ${actual === null ? 'no longer' : `at version ${actual}, not`} at version ${expected}`.replace('not at', 'not'),
+        : `${resource} ${id} is ${actual === null ? 'no longer' : `at version ${actual}, not`} at version ${expected}`.replace(
+            'not at',
+            'not',
+          ),
     );
     this.resource = resource;
     this.id = id;

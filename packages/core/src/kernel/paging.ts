@@ -58,7 +58,8 @@ export function cursorsOf<Position>(list: string, schema: z.ZodType<Position>): 
     read({ limit = 50, cursor }) {
       if (cursor === undefined) return ok({ limit, after: null });
       const after = decode(cursor);
-      if (after === null) return err(new InvalidInput([{ path: 'cursor', message: `must be a nextCursor of ${list}` }]));
+      if (after === null)
+        return err(new InvalidInput([{ path: 'cursor', message: `must be a nextCursor of ${list}` }]));
       return ok({ limit, after });
     },
     page(stored, position, view) {

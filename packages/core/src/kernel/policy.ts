@@ -15,7 +15,7 @@ export interface PolicyQuestion {
   readonly resource: PolicyResource;
 }
 
-/** Decides who may do what; asked once for every call, before anything is read. May be asynchronous. A policy that throws denies. */
+/** Decides who may do what; asked before anything is read, once for each thing that a call names (both environments of a `diff`, a new parent). May be asynchronous. A policy that throws denies. */
 export interface Policy {
   allows(question: PolicyQuestion): boolean | Promise<boolean>;
 }

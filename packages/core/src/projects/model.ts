@@ -26,4 +26,3 @@ export interface Project extends Versioned {
   /** The environment that `environments.getDefault` gives. There always is one. */
   readonly defaultEnvironmentId: string;
 }
-

@@ -9,7 +9,11 @@ import type { MoveFacts } from './repository.ts';
 
 /** A project at its first version. */
 export function newProject(
-  input: { readonly name: string; readonly description?: string | null | undefined; readonly parentProjectId?: string | null | undefined },
+  input: {
+    readonly name: string;
+    readonly description?: string | null | undefined;
+    readonly parentProjectId?: string | null | undefined;
+  },
   made: { readonly id: string; readonly defaultEnvironmentId: string; readonly at: Date },
 ): StoredProject {
   return {

@@ -65,15 +65,24 @@ const moveInput = z.strictObject({ parentProjectId: id.nullable(), ...changeOpti
 const listInput = z.strictObject({ parentProjectId: id.nullish(), ...pageInput });
 
 const anyProject = { type: 'project' };
-const theProject = ([projectId]: readonly [string, ...unknown[]]) => ({ type: 'project', projectId, id: projectId });
+const project = (projectId: string) => ({ type: 'project', projectId, id: projectId });
+const theProject = ([projectId]: readonly [string, ...unknown[]]) => [project(projectId)];
+const below = (parentProjectId: string | null | undefined) =>
+  parentProjectId == null ? [] : [project(parentProjectId)];
 
 const methods = {
-  create: method('projects.create', [''], z.tuple([createInput]), () => anyProject),
+  create: method('projects.create', [''], z.tuple([createInput]), ([input]) => [
+    anyProject,
+    ...below(input.parentProjectId),
+  ]),
   get: method('projects.get', ['id'], z.tuple([id]), theProject),
-  getByName: method('projects.getByName', ['name'], z.tuple([projectName]), () => anyProject),
-  list: method('projects.list', [''], z.tuple([listInput]), () => anyProject),
+  getByName: method('projects.getByName', ['name'], z.tuple([projectName]), () => [anyProject]),
+  list: method('projects.list', [''], z.tuple([listInput]), () => [anyProject]),
   update: method('projects.update', ['id', ''], z.tuple([id, updateInput]), theProject),
-  move: method('projects.move', ['id', ''], z.tuple([id, moveInput]), theProject),
+  move: method('projects.move', ['id', ''], z.tuple([id, moveInput]), ([projectId, input]) => [
+    project(projectId),
+    ...below(input.parentProjectId),
+  ]),
   ancestors: method('projects.ancestors', ['id'], z.tuple([id]), theProject),
   delete: method('projects.delete', ['id', ''], z.tuple([id, z.strictObject(changeOptions)]), theProject),
 };
@@ -120,9 +129,7 @@ export class Projects {
         input: wanted,
       };
       return command(scope, called, {
-        ...(parentId === null
-          ? {}
-          : { load: (keyId) => storage.projects.lineage(scope.caller.org, parentId, keyId) }),
+        ...(parentId === null ? {} : { load: (keyId) => storage.projects.lineage(scope.caller.org, parentId, keyId) }),
 
         replay: async (made) => {
           const [projectId, defaultEnvironmentId] = [made['id'] as string, made['defaultEnvironmentId'] as string];
@@ -374,13 +381,13 @@ function firstEnvironments(
   const environments: StoredEnvironment[] = [];
   for (const [index, { variables: inputs = [], ...environment }] of given.entries()) {
     const variables = setVariables([], inputs, limits);
-    if (variables.isErr()) return err(below(`environments[${index}]`, variables.error));
+    if (variables.isErr()) return err(inside(`environments[${index}]`, variables.error));
     environments.push(newEnvironment({ ...environment, projectId }, variables.value, make()));
   }
   return ok(environments);
 }
 
-function below<E>(path: string, error: E | InvalidInput): E | InvalidInput {
+function inside<E>(path: string, error: E | InvalidInput): E | InvalidInput {
   if (!(error instanceof InvalidInput)) return error;
   return new InvalidInput(error.issues.map((issue) => ({ ...issue, path: `${path}.${issue.path}` })));
 }

@@ -9,7 +9,10 @@ import type { ProjectRepository } from '../projects/repository.ts';
 /** What every repository method answers with: a value, or the one failure that storage itself can have. */
 export type Stored<T> = ResultAsync<T, StorageFailure>;
 
-/** What a load gives: the thing, if it is there, and what is kept under the command's idempotency key, if anything is. */
+/**
+ * What a load gives: the thing, if it is there, and what is kept under the command's idempotency key, if anything is. An expired key may be
+ * given: only the command knows what time it is.
+ */
 export interface Loaded<T> {
   readonly found: T | null;
   readonly key: KeyRecord | null;
@@ -17,7 +20,7 @@ export interface Loaded<T> {
 
 /**
  * What a guarded write answers. A refusal is an answer, not a failure: a guard did not hold and nothing was written. `key_taken` comes before every
- * other refusal and brings what is kept under the key. `'stale'` means: what was decided on has changed; load and decide again.
+ * other refusal and brings what is kept under the key; a key that expired by `change.at` is overwritten and refuses nothing. `'stale'` means: what was decided on has changed; load and decide again.
  */
 export type Written<Refusal extends string> =
   | { readonly done: true }

@@ -5,6 +5,7 @@ import { mentionsSlot, parse } from './grammar.ts';
 import type { Parsed } from './grammar.ts';
 import { ONE_MEBIBYTE, utf8Length } from './text-size.ts';
 import { Value } from './value.ts';
+import type { Snapshot } from './value.ts';
 
 /**
  * References between variables are followed in two steps. `measure` orders the variables so that each comes after those it refers to, and
@@ -113,14 +114,15 @@ function sizeOf({ text, parsed }: Step, sizes: ReadonlyMap<string, Size>): Size 
 }
 
 /** Makes the texts that `measure` found to be small enough. */
-export function build(plan: Plan): Map<string, Value> {
+export function build(plan: Plan): Snapshot {
   const built = new Map<string, Value>();
   for (const step of plan.steps) built.set(step.key, buildValue(step, built));
-  return new Map(plan.keys.map((key) => [key, built.get(key)!]));
+  const list = plan.keys.map((key) => built.get(key)!);
+  return { list, positions: new Map(list.map((value, index) => [value.key, index])) };
 }
 
 function buildValue({ key, text, secret, parsed }: Step, built: ReadonlyMap<string, Value>): Value {
-  if (parsed === null) return new Value(text, secret);
+  if (parsed === null) return new Value(key, text, secret);
   let whole = parsed.literals[0]!;
   let emptied = whole;
   let anySecret = secret;
@@ -143,5 +145,5 @@ function buildValue({ key, text, secret, parsed }: Step, built: ReadonlyMap<stri
     whole += parsed.literals[index + 1]!;
     emptied += parsed.literals[index + 1]!;
   });
-  return gaps.size === 0 ? new Value(whole, anySecret) : new Value(whole, anySecret, { gaps, emptied });
+  return gaps.size === 0 ? new Value(key, whole, anySecret) : new Value(key, whole, anySecret, { gaps, emptied });
 }

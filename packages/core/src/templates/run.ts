@@ -8,6 +8,7 @@ import type { ReadOptions } from './options.ts';
 import type { Place } from './places.ts';
 import { isWellFormed } from './text-size.ts';
 import { NOTHING, Value } from './value.ts';
+import type { Snapshot } from './value.ts';
 
 /** A slot of a template, ready to be filled. */
 export interface Slot {
@@ -18,6 +19,8 @@ export interface Slot {
   readonly offset: number;
   readonly source: string;
   readonly place: Place;
+  /** Where the key was found in the latest snapshot. Snapshots of one environment keep their order, so it is mostly there again. */
+  position: number;
 }
 
 /** Why rendering ended. */
@@ -30,7 +33,7 @@ const NONE: readonly string[] = Object.freeze([]);
  * Methods that find a reason to stop leave it in `failure` and return null.
  */
 export class Run {
-  readonly values: ReadonlyMap<string, Value>;
+  readonly values: Snapshot;
   readonly options: ReadOptions;
   /** Names the part that is being rendered; asked only when something is to be said about it. */
   locate: () => string = () => '';
@@ -41,7 +44,7 @@ export class Run {
   #absent: Set<string> | null = null;
   #missing: Set<string> | null = null;
 
-  constructor(values: ReadonlyMap<string, Value>, options: ReadOptions) {
+  constructor(values: Snapshot, options: ReadOptions) {
     this.values = values;
     this.options = options;
   }
@@ -49,8 +52,10 @@ export class Run {
   /** What fills a slot: a value, the slot's own source where it is kept, or null where rendering has to stop. */
   find(slot: Slot): Value | string | null {
     if (slot.dynamic) return this.#dynamic(slot);
-    const value = this.values.get(slot.key);
+    const position = this.values.positions.get(slot.key);
+    const value = position === undefined ? undefined : this.values.list[position];
     if (value === undefined) return this.#withoutValue(slot);
+    slot.position = position!;
     if (value.text === '') return slot.fallback ?? value;
     if (value.gaps.size === 0) return value;
     if (this.options.missing === 'error') {
@@ -65,7 +70,7 @@ export class Run {
   #withoutValue(slot: Slot): Value | string | null {
     (this.#absent ??= new Set()).add(slot.key);
     if (slot.fallback !== null) return slot.fallback;
-    if (this.options.missing === 'error') return this.fail(new MissingVariable(this.position(slot)));
+    if (this.options.missing === 'error') return this.fail(new MissingVariable(this.#where(slot)));
     (this.#missing ??= new Set()).add(slot.key);
     return this.options.missing === 'keep' ? slot.source : NOTHING;
   }
@@ -83,7 +88,9 @@ export class Run {
     const text = made instanceof SecretText ? made.reveal() : made;
     if (typeof text !== 'string' || !isWellFormed(text))
       return this.#badSource(slot, 'must return a text without lone surrogates');
-    return text === '' && slot.fallback !== null ? slot.fallback : new Value(text, made instanceof SecretText);
+    return text === '' && slot.fallback !== null
+      ? slot.fallback
+      : new Value(slot.key, text, made instanceof SecretText);
   }
 
   #badSource(slot: Slot, message: string): null {
@@ -91,7 +98,7 @@ export class Run {
   }
 
   refuse(slot: Slot, context: TemplateContext, reason: UnsafeReason): null {
-    return this.fail(new UnsafeValue(this.position(slot), context, reason));
+    return this.fail(new UnsafeValue(this.#where(slot), context, reason));
   }
 
   overflow(): null {
@@ -103,7 +110,7 @@ export class Run {
     return null;
   }
 
-  position(slot: Slot) {
+  #where(slot: Slot) {
     return { key: slot.key, offset: slot.offset, at: this.locate() };
   }
 

@@ -15,7 +15,7 @@ import { exceedsBytes } from './text-size.ts';
 import { UrlAssembler } from './url-assembler.ts';
 import { planUrl } from './url-plan.ts';
 import type { UrlPlan } from './url-plan.ts';
-import { Value } from './value.ts';
+import { interned, Value } from './value.ts';
 import { isResolved, valuesOf } from './variables.ts';
 import type { ResolvedVariables } from './variables.ts';
 
@@ -89,23 +89,23 @@ export class Template {
   }
 
   #fill(run: Run): string | null {
-    const { values, options } = run;
+    const { options } = run;
+    const { list } = run.values;
     const literals = this.#literals;
     const slots = this.#slots;
     const longest = options.maxBytes - run.length;
     let text = literals[0]!;
     for (let index = 0; index < slots.length; index++) {
       const slot = slots[index]!;
-      const value = values.get(slot.key);
-      let form = value?.forms[slot.place.index];
-      if (form) {
-        if (value!.secret) run.secret = true;
+      const value = list[slot.position];
+      let form: string | null | undefined;
+      if (value !== undefined && value.key === slot.key && (form = value.forms[slot.place.index])) {
+        if (value.secret) run.secret = true;
       } else {
-        const found = this.#form(slot, run);
-        if (found === null) return null;
-        form = found;
+        form = this.#form(slot, run);
+        if (form === null) return null;
       }
-      text += form + literals[index + 1]!;
+      text = text + form + literals[index + 1]!;
       if (text.length > longest) return run.overflow();
     }
     run.length += text.length;
@@ -165,7 +165,9 @@ function layOut(source: string, context: TemplateContext): Result<Layout, Invali
   const places = url?.places ?? placesOf(context, literals, slots);
   const filled = slots.map((slot, index) => ({
     ...slot,
-    fallback: slot.fallback === null ? null : new Value(slot.fallback, false),
+    key: interned(slot.key),
+    position: 0,
+    fallback: slot.fallback === null ? null : new Value(slot.key, slot.fallback, false),
     place: places[index]!,
   }));
   return ok({ literals, slots: filled, diagnostics, url });

@@ -1,6 +1,12 @@
 import { PLACE_COUNT, TEXT } from './places.ts';
 import type { Place } from './places.ts';
 
+/** The values of a set of variables, in their order, and where each key is among them. */
+export interface Snapshot {
+  readonly list: readonly Value[];
+  readonly positions: ReadonlyMap<string, number>;
+}
+
 /** A longer form is written anew each time it is needed, so that the forms kept with a set of variables stay small. */
 const LONGEST_KEPT_FORM = 4096;
 
@@ -11,6 +17,7 @@ const COMPLETE: Gaps = new Map();
 
 /** What stands in for a variable: its text with references followed, whether it is secret, and the forms it was written in so far. */
 export class Value {
+  readonly key: string;
   readonly text: string;
   readonly secret: boolean;
   /** The references inside that led to nothing. Their slots are kept in `text` as they were written. */
@@ -20,11 +27,12 @@ export class Value {
   /** By `Place.index`. Only complete values keep forms, so that a form found here never needs another look. */
   readonly forms: (string | undefined)[];
 
-  constructor(text: string, secret: boolean, incomplete?: { gaps: Gaps; emptied: string }) {
+  constructor(key: string, text: string, secret: boolean, incomplete?: { gaps: Gaps; emptied: string }) {
+    this.key = interned(key);
     this.text = text;
     this.secret = secret;
     this.gaps = incomplete?.gaps ?? COMPLETE;
-    this.emptied = incomplete === undefined ? this : new Value(incomplete.emptied, secret);
+    this.emptied = incomplete === undefined ? this : new Value(key, incomplete.emptied, secret);
     this.forms = new Array<string | undefined>(PLACE_COUNT).fill(undefined);
     if (incomplete === undefined) this.forms[TEXT.index] = text;
   }
@@ -41,4 +49,12 @@ export class Value {
 }
 
 /** What stands in for a missing variable where the caller asked for nothing. */
-export const NOTHING = new Value('', false);
+export const NOTHING = new Value('', '', false);
+
+/**
+ * The same text as the engine keeps it for property names: one object for all that are equal, so that comparing two keys is comparing two
+ * pointers.
+ */
+export function interned(key: string): string {
+  return Object.keys({ [key]: key })[0]!;
+}

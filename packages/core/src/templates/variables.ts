@@ -8,7 +8,7 @@ import { invalid, readSafely } from './options.ts';
 import { build, measure } from './references.ts';
 import type { StoredVariable } from './references.ts';
 import { isWellFormed } from './text-size.ts';
-import type { Value } from './value.ts';
+import type { Snapshot, Value } from './value.ts';
 
 /** A variable as it is stored. A `SecretText`, or any value with `sensitive: true`, makes it and all that refers to it secret. */
 export interface VariableInput {
@@ -28,8 +28,8 @@ export interface ResolveOptions {
   readonly overrides?: Readonly<Record<string, string | SecretText>> | undefined;
 }
 
-let valuesOf: (resolved: ResolvedVariables) => ReadonlyMap<string, Value>;
-let create: (values: ReadonlyMap<string, Value>) => ResolvedVariables;
+let valuesOf: (resolved: ResolvedVariables) => Snapshot;
+let create: (values: Snapshot) => ResolvedVariables;
 let isResolved: (something: unknown) => something is ResolvedVariables;
 
 /**
@@ -37,9 +37,9 @@ let isResolved: (something: unknown) => something is ResolvedVariables;
  * rendered with. Printed or turned into JSON, it shows no secret.
  */
 export class ResolvedVariables {
-  readonly #values: ReadonlyMap<string, Value>;
+  readonly #values: Snapshot;
 
-  private constructor(values: ReadonlyMap<string, Value>) {
+  private constructor(values: Snapshot) {
     this.#values = values;
     Object.freeze(this);
   }
@@ -53,33 +53,37 @@ export class ResolvedVariables {
 
   /** How many variables there are. */
   get size(): number {
-    return this.#values.size;
+    return this.#values.list.length;
   }
 
   /** The keys, in the order they were given; new ones of `overrides` last. */
   keys(): string[] {
-    return [...this.#values.keys()];
+    return this.#values.list.map((value) => value.key);
   }
 
   has(key: string): boolean {
-    return this.#values.has(key);
+    return this.#values.positions.has(key);
   }
 
   /** A variable's value, as a `SecretText` where it is secret; undefined where there is none. References that led to nothing are in it as they were written. */
   get(key: string): string | SecretText | undefined {
-    const value = this.#values.get(key);
+    const value = this.#find(key);
     return value?.secret === true ? new SecretText(value.text) : value?.text;
   }
 
   /** Whether a sensitive value is in a variable, itself or through references. */
   isSecret(key: string): boolean {
-    return this.#values.get(key)?.secret ?? false;
+    return this.#find(key)?.secret ?? false;
   }
 
   /** Key and value of each variable, secret ones as `***`. */
   toJSON(): Record<string, string> {
-    const shown = [...this.#values].map(([key, value]) => [key, value.secret ? '***' : value.text] as const);
-    return Object.fromEntries(shown);
+    return Object.fromEntries(this.#values.list.map(({ key, secret, text }) => [key, secret ? '***' : text]));
+  }
+
+  #find(key: string): Value | undefined {
+    const position = this.#values.positions.get(key);
+    return position === undefined ? undefined : this.#values.list[position];
   }
 }
 

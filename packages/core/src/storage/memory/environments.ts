@@ -27,7 +27,10 @@ export function memoryEnvironments(tables: Tables): EnvironmentRepository {
       }),
 
     getByName: (orgId, projectId, nameKey) =>
-      answer(() => environmentsOf(tables.of(orgId), projectId).find((environment) => environment.nameKey === nameKey) ?? null),
+      answer(
+        () =>
+          environmentsOf(tables.of(orgId), projectId).find((environment) => environment.nameKey === nameKey) ?? null,
+      ),
 
     getDefault: (orgId, projectId) =>
       answer(() => environmentsOf(tables.of(orgId), projectId).find(({ isDefault }) => isDefault) ?? null),
@@ -87,7 +90,9 @@ export function memoryEnvironments(tables: Tables): EnvironmentRepository {
         (org) => {
           const refused = changed(org, environment, expectedVersion);
           if (refused !== null) return refused;
-          const holder = environmentsOf(org, environment.projectId).find(({ nameKey }) => nameKey === environment.nameKey);
+          const holder = environmentsOf(org, environment.projectId).find(
+            ({ nameKey }) => nameKey === environment.nameKey,
+          );
           return holder === undefined || holder.id === environment.id ? null : 'name_taken';
         },
         (org) => {

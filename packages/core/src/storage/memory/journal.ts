@@ -16,7 +16,7 @@ export function memoryJournal(tables: Tables): JournalRepository {
 
   return {
     append: (change) =>
-      write(
+      write<never>(
         tables,
         change,
         () => null,

@@ -9,10 +9,9 @@ export function answer<T>(read: () => T): Stored<T> {
   return new ResultAsync(Promise.resolve().then(() => ok(read())));
 }
 
-/** What is kept under a key, unless it has expired. */
-export function keptUnder(org: OrgTables, keyId: string | undefined, now = Date.now()): KeyRecord | null {
-  const record = keyId === undefined ? undefined : org.keys.get(keyId);
-  return record === undefined || record.expiresAt.getTime() <= now ? null : record;
+/** What is kept under a key. */
+export function keptUnder(org: OrgTables, keyId: string | undefined): KeyRecord | null {
+  return keyId === undefined ? null : (org.keys.get(keyId) ?? null);
 }
 
 /**
@@ -27,8 +26,8 @@ export function write<Refusal extends string>(
 ): Stored<Written<Refusal>> {
   return answer(() => {
     const org = tables.of(change.orgId);
-    const record = keptUnder(org, change.key?.id, change.at.getTime());
-    if (record !== null) return { done: false, refused: 'key_taken', record };
+    const record = keptUnder(org, change.key?.id);
+    if (record !== null && record.expiresAt > change.at) return { done: false, refused: 'key_taken', record };
     const refused = guard(org);
     if (refused !== null) return { done: false, refused };
 
@@ -36,7 +35,8 @@ export function write<Refusal extends string>(
     const { entry, key } = change;
     org.journal.push(Object.freeze(entry));
     org.queue.set(entry.id, { entry, lane: laneOf(entry.stream), attempts: 0, dueAt: 0, parked: null });
-    if (key !== null) org.keys.set(key.id, { fingerprint: key.fingerprint, result: key.result, expiresAt: key.expiresAt });
+    if (key !== null)
+      org.keys.set(key.id, { fingerprint: key.fingerprint, result: key.result, expiresAt: key.expiresAt });
     return { done: true };
   });
 }
