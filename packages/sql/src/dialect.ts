@@ -1,0 +1,80 @@
+/** Everything that differs between SQL engines. The statements in this package are written once, in terms of it. */
+import type { MigrationReport, StorageFailure, StorageStatus } from '@vivarium/core/storage';
+
+import type { Plan, Value } from './plan.ts';
+import type { Statement } from './statement.ts';
+import type { ColumnType, Table } from './tables.ts';
+
+/** How statements are spelled. */
+export interface Dialect {
+  /** The table's name as it stands in a statement, with its schema or prefix, quoted. */
+  table(name: Table): string;
+
+  /** The placeholder of the parameter at this position, counted from 1, cast where the engine needs it. */
+  placeholder(position: number, type: ColumnType): string;
+  /** Whether one position can stand in several places (`$1`); where not (`?`), the value is bound once for each. */
+  readonly positional: boolean;
+  /** What the driver is handed for a value. JSON comes as text already, integers as numbers. */
+  bind(type: ColumnType, value: Exclude<Value, null>): unknown;
+
+  /**
+   * Reads an expression as text, whatever type parsers the host has set on its connections: a time as ISO 8601 in UTC that `new Date`
+   * takes, JSON as JSON, a count as decimal digits.
+   */
+  asText(type: 'time' | 'json' | 'count', expression: string): string;
+
+  /** The columns, together, come after (before) the values in the order of the columns: a row-value comparison, spelled so that the index is used. */
+  after(columns: readonly [string, string], values: readonly [string, string]): string;
+  before(columns: readonly [string, string], values: readonly [string, string]): string;
+
+  /** Whether a text contains another, byte by byte, with nothing in it read as a pattern. */
+  contains(text: string, part: string): string;
+  /** Whether the JSON list of variables in a column has one of exactly this key. */
+  hasVariable(column: string, key: string): string;
+
+  /**
+   * Several deletions as one statement that answers `deleted`, how many rows the last of them took; `null` where the engine has no such
+   * statement and they are sent one by one, in order.
+   */
+  together(deletions: readonly string[]): string | null;
+}
+
+export type Row = Readonly<Record<string, unknown>>;
+
+/**
+ * How one try of a plan ended.
+ *
+ * - `stopped`: this step (its index in `stepsOf`) took no effect.
+ * - `violated`: it ran into this constraint. A name from `Constraint`, or the engine's own word for another one.
+ * - `conflict`: the engine gave up for the sake of others (deadlock, serialization, lock timeout); trying again is safe.
+ *
+ * In each of the three nothing was written.
+ */
+export type Ran =
+  | { readonly as: 'done' }
+  | { readonly as: 'stopped'; readonly step: number }
+  | { readonly as: 'violated'; readonly constraint: string }
+  | { readonly as: 'conflict'; readonly failure: StorageFailure };
+
+/** Sends statements: over connections of its own choosing, or over the one of the host's transaction. Both reject with `StorageFailure`s only. */
+export interface Executor {
+  /** Whether a plan is a transaction by itself. In the host's one nothing is retried after a conflict. */
+  readonly owns: boolean;
+  /** Runs a statement as it is. For deletions, the number of rows stands in the first row's `deleted`. */
+  query(statement: Statement, values: readonly unknown[]): Promise<readonly Row[]>;
+  /** Tries a plan once, in as few round trips as the engine can. */
+  run(plan: Plan): Promise<Ran>;
+}
+
+/** What an adapter gives to `sqlStorage`. Promises reject with `StorageFailure`s only. */
+export interface Engine<Transaction> {
+  /** A short name for messages: `postgres`, `mysql`. */
+  readonly name: string;
+  readonly dialect: Dialect;
+  readonly executor: Executor;
+  /** Throws a TypeError when this is no transaction. */
+  within(transaction: Transaction): Executor;
+  migrate(): Promise<MigrationReport>;
+  status(): Promise<StorageStatus>;
+  close(): Promise<void>;
+}

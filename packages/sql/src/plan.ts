@@ -1,0 +1,126 @@
+/**
+ * A write, as data: decided in core, described once for every SQL engine, executed in one round trip where the engine can.
+ *
+ * A step reads nothing but its own row, and every value in it was decided before the plan was made. Steps take effect in their order. If the
+ * first takes no effect, nothing has happened; if a later one does not, everything is undone. Lock order: org tree → owner → child; a
+ * counter or a guard on the parent comes before the child's insert (inserting first deadlocked 47 writers of 50).
+ */
+import type { KeyRecord, KeyWrite } from '@vivarium/core/storage';
+
+import type { Column, Constraint, Table } from './tables.ts';
+
+export type Value = string | number | Date | null;
+
+/** What a column is set to: a value, or its own plus so many. */
+export type Assignment = Value | { readonly plus: number };
+
+/** What a column has to be: this value, or related to it in this way, or anything but null. */
+export type Condition =
+  | string
+  | number
+  | Date
+  | { readonly '<': number | Date }
+  | { readonly '<=': number | Date }
+  | { readonly '>': number | Date }
+  | { readonly '<>': string | number }
+  | 'present';
+
+/** Columns of a table; none of them twice in one plan for the same row. */
+export type Assignments<T extends Table> = { readonly [C in Column<T>]?: Assignment };
+export type Conditions<T extends Table> = { readonly [C in Column<T>]?: Condition };
+export type NewRow<T extends Table> = { readonly [C in Column<T>]?: Value };
+
+/** Which guard a constraint stands for, when this step runs into it. */
+export type Violations<Guard extends string> = { readonly [C in Constraint]?: Guard };
+
+interface OnTable<T extends Table> {
+  readonly table: T;
+}
+
+export interface Update<T extends Table, Guard extends string> extends OnTable<T> {
+  readonly do: 'update';
+  readonly set: Assignments<T>;
+  readonly where: Conditions<T>;
+  /** `1`: exactly one row, or the guard `else`. `'any'`: only as a plan's last step. */
+  readonly rows: 1 | 'any';
+  readonly else: Guard;
+  readonly violations?: Violations<Guard>;
+}
+
+export interface Delete<T extends Table, Guard extends string> extends OnTable<T> {
+  readonly do: 'delete';
+  readonly where: Conditions<T>;
+  readonly rows: 1 | 'any';
+  readonly else: Guard;
+  readonly violations?: Violations<Guard>;
+}
+
+/** The row exists, and stays until the write commits: `'undeleted'`, or `'unchanged'` as well. Holders never wait for one another. */
+export interface Hold<T extends Table, Guard extends string> extends OnTable<T> {
+  readonly do: 'hold';
+  readonly stays: 'undeleted' | 'unchanged';
+  readonly where: Conditions<T>;
+  readonly else: Guard;
+}
+
+/** One or more rows, all with the same columns. */
+export interface Insert<T extends Table, Guard extends string> extends OnTable<T> {
+  readonly do: 'insert';
+  readonly rows: readonly [NewRow<T>, ...NewRow<T>[]];
+  readonly violations?: Violations<Guard>;
+}
+
+export type Step<Guard extends string = string> = {
+  [T in Table]: Update<T, Guard> | Delete<T, Guard> | Hold<T, Guard> | Insert<T, Guard>;
+}[Table];
+
+/** What one read finds out about a write that was refused. Absent things are null. */
+export interface Found {
+  readonly key: KeyRecord | null;
+  readonly project: {
+    readonly version: number;
+    readonly environmentCount: number;
+    readonly defaultEnvironmentId: string;
+  } | null;
+  readonly environment: { readonly version: number } | null;
+  /** 0 without a tree. */
+  readonly treeVersion: number;
+}
+
+/**
+ * How to find out why a guard failed: what to look at, and the verdict on it, in the order not found, state, limit. `null`: nothing is
+ * wrong (any more). A taken key goes before all of them and is no business of the verdict.
+ */
+export interface Diagnosis<Guard extends string> {
+  readonly projectId: string | null;
+  readonly environmentId: string | null;
+  verdict(found: Found): Guard | null;
+}
+
+export interface Plan<Guard extends string = string> {
+  /**
+   * Names the shape: plans of one name differ in nothing but values, so that there is one text, and one prepared statement, for each. Says
+   * what makes shapes of one method differ: how many rows are inserted, whether there is a key.
+   */
+  readonly name: string;
+  readonly orgId: string;
+  readonly steps: readonly Step<Guard>[];
+  /** The idempotency key, always written last. */
+  readonly key: KeyWrite | null;
+  /** `null` where the first step's guard says it all. */
+  readonly diagnosis: Diagnosis<Guard> | null;
+}
+
+/** Every step of a plan with its key's, in order: what an executor executes. `vivarium_key` is the constraint of the key's insert. */
+export function stepsOf(plan: Plan): readonly Step[] {
+  if (plan.key === null) return plan.steps;
+  const { id, fingerprint, result, expiresAt } = plan.key;
+  const row = {
+    org_id: plan.orgId,
+    key_id: id,
+    fingerprint,
+    result: JSON.stringify(result),
+    expires_at: expiresAt,
+  };
+  return [...plan.steps, { do: 'insert', table: 'idempotency_keys', rows: [row] }];
+}

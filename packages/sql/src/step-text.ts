@@ -1,0 +1,96 @@
+/** A step as SQL, in the parts that executors put together: as one statement each, or chained into one. */
+import type { Dialect } from './dialect.ts';
+import type { Assignment, Condition, Step, Value } from './plan.ts';
+import type { Parameter } from './statement.ts';
+import { columnType } from './tables.ts';
+import type { ColumnType } from './tables.ts';
+
+/** Makes a placeholder for the next value, and remembers its type. Shared by all steps that go into one statement. */
+export class Placeholders {
+  readonly parameters: Parameter[] = [];
+  readonly #dialect: Dialect;
+
+  constructor(dialect: Dialect) {
+    this.#dialect = dialect;
+  }
+
+  next(name: string, type: ColumnType): string {
+    return this.#dialect.placeholder(this.parameters.push({ name, type }), type);
+  }
+}
+
+/** `set` of an update: `name = ?, environment_count = environment_count + 1`. */
+export function assignmentsText(step: Step & { readonly do: 'update' }, placeholders: Placeholders): string {
+  return columnsOf<Assignment>(step.set)
+    .map(([column, value]) =>
+      isRelative(value)
+        ? `${column} = ${column} ${value.plus < 0 ? '-' : '+'} ${Math.abs(value.plus)}`
+        : `${column} = ${placeholders.next(column, columnType(step.table, column))}`,
+    )
+    .join(', ');
+}
+
+/** `where` of an update, a delete or a hold. */
+export function conditionsText(step: Step & { readonly do: 'update' | 'delete' | 'hold' }, placeholders: Placeholders): string {
+  return columnsOf<Condition>(step.where)
+    .map(([column, condition]) => {
+      if (condition === 'present') return `${column} IS NOT NULL`;
+      return `${column} ${operatorOf(condition)} ${placeholders.next(column, columnType(step.table, column))}`;
+    })
+    .join(' AND ');
+}
+
+/** Columns and rows of an insert: `org_id, version` and one `?, ?` for each row. */
+export function rowsText(
+  step: Step & { readonly do: 'insert' },
+  placeholders: Placeholders,
+): { readonly columns: string; readonly rows: readonly string[] } {
+  const columns = Object.keys(step.rows[0]);
+  return {
+    columns: columns.join(', '),
+    rows: step.rows.map(() =>
+      columns.map((column) => placeholders.next(column, columnType(step.table, column))).join(', '),
+    ),
+  };
+}
+
+/** The values of a step, in the order in which the functions above ask for placeholders: set before where. */
+export function stepValues(dialect: Dialect, step: Step): unknown[] {
+  const values: unknown[] = [];
+  const bind = (column: string, value: Value) =>
+    values.push(value === null ? null : dialect.bind(columnType(step.table, column), value));
+
+  if (step.do === 'insert') {
+    const columns = Object.keys(step.rows[0]);
+    for (const row of step.rows as readonly Readonly<Record<string, Value>>[]) {
+      for (const column of columns) bind(column, row[column]!);
+    }
+    return values;
+  }
+  if (step.do === 'update') {
+    for (const [column, value] of columnsOf<Assignment>(step.set)) if (!isRelative(value)) bind(column, value);
+  }
+  for (const [column, condition] of columnsOf<Condition>(step.where)) {
+    if (condition !== 'present') bind(column, operandOf(condition));
+  }
+  return values;
+}
+
+const columnsOf = <T>(columns: Partial<Record<string, T>>) => Object.entries(columns) as [string, T][];
+
+function isRelative(value: Assignment): value is { readonly plus: number } {
+  return typeof value === 'object' && value !== null && 'plus' in value;
+}
+
+function operatorOf(condition: Exclude<Condition, 'present'>): string {
+  return isCompared(condition) ? Object.keys(condition)[0]! : '=';
+}
+
+function operandOf(condition: Exclude<Condition, 'present'>): Value {
+  return isCompared(condition) ? (Object.values(condition)[0] as Value) : condition;
+}
+
+function isCompared(condition: Condition): condition is Exclude<Condition, string | number | Date> {
+  return typeof condition === 'object' && !(condition instanceof Date);
+}
+

@@ -1,0 +1,39 @@
+import type { Storage } from '@vivarium/core/storage';
+
+import { answer } from './answer.ts';
+import type { Engine, Executor } from './dialect.ts';
+import { environmentStatements, sqlEnvironments } from './environments.ts';
+import { journalStatements, sqlJournal } from './journal.ts';
+import { projectStatements, sqlProjects } from './projects.ts';
+import { diagnosisStatements } from './write.ts';
+
+/** A storage over one engine. Its statements are made here, once; `within` shares them. */
+export function sqlStorage<Transaction>(engine: Engine<Transaction>): Required<Storage<Transaction>> {
+  const { dialect } = engine;
+  const statements = {
+    projects: projectStatements(dialect),
+    environments: environmentStatements(dialect),
+    journal: journalStatements(dialect),
+    diagnosis: diagnosisStatements(dialect),
+  };
+  const repositories = (executor: Executor) => {
+    const session = { dialect, executor, diagnosis: statements.diagnosis };
+    return {
+      projects: sqlProjects(session, statements.projects),
+      environments: sqlEnvironments(session, statements.environments),
+      journal: sqlJournal(session, statements.journal),
+    };
+  };
+  const upkeep = {
+    name: engine.name,
+    migrate: () => answer(() => engine.migrate()),
+    status: () => answer(() => engine.status()),
+    close: () => answer(() => engine.close()),
+  };
+
+  return {
+    ...upkeep,
+    ...repositories(engine.executor),
+    within: (transaction) => ({ ...upkeep, ...repositories(engine.within(transaction)) }),
+  };
+}
