@@ -1,49 +1,55 @@
-import { encodeVariables } from '../../environments/model.ts';
+import { decodeVariables, encodeVariables } from '../../environments/model.ts';
 import type { LoadedEnvironment, StoredEnvironment, StoredSummary } from '../../environments/model.ts';
 import type { EnvironmentRepository } from '../../environments/repository.ts';
 import { compareBytes, utf8Length } from '../../kernel/text.ts';
-import type { OrgTables, Tables } from './tables.ts';
+import { environmentRow, row } from './tables.ts';
+import type { EnvironmentRow, OrgTables, Session } from './tables.ts';
 import { answer, keptUnder, write } from './writing.ts';
 
-export function memoryEnvironments(tables: Tables): EnvironmentRepository {
+export function memoryEnvironments(session: Session): EnvironmentRepository {
   return {
     create: ({ environment, maximum, change }) =>
       write(
-        tables,
+        session,
         change,
         (org) => {
           if (!org.projects.has(environment.projectId)) return 'not_found';
-          const siblings = environmentsOf(org, environment.projectId);
+          const siblings = rowsOf(org, environment.projectId);
           if (siblings.length >= maximum) return 'limit_reached';
           return siblings.some(({ nameKey }) => nameKey === environment.nameKey) ? 'name_taken' : null;
         },
-        (org) => org.environments.set(environment.id, Object.freeze(environment)),
+        (org) => org.environments.set(environment.id, environmentRow(environment)),
       ),
 
     get: (orgId, { projectId, id }, keyId) =>
-      answer(() => {
-        const org = tables.of(orgId);
+      answer(session, () => {
+        const org = session.tables.of(orgId);
         return { found: find(org, projectId, id), key: keptUnder(org, keyId) };
       }),
 
     getByName: (orgId, projectId, nameKey) =>
-      answer(
-        () =>
-          environmentsOf(tables.of(orgId), projectId).find((environment) => environment.nameKey === nameKey) ?? null,
-      ),
+      answer(session, () => {
+        const org = session.tables.of(orgId);
+        const found = rowsOf(org, projectId).find((environment) => environment.nameKey === nameKey);
+        return found === undefined ? null : load(org, found);
+      }),
 
     getDefault: (orgId, projectId) =>
-      answer(() => environmentsOf(tables.of(orgId), projectId).find(({ isDefault }) => isDefault) ?? null),
+      answer(session, () => {
+        const org = session.tables.of(orgId);
+        const id = org.projects.get(projectId)?.defaultEnvironmentId;
+        return id === undefined ? null : find(org, projectId, id);
+      }),
 
     getTwo: (orgId, a, b) =>
-      answer(() => {
-        const org = tables.of(orgId);
+      answer(session, () => {
+        const org = session.tables.of(orgId);
         return [find(org, a.projectId, a.id), find(org, b.projectId, b.id)];
       }),
 
     list: (orgId, projectId, { limit, after }) =>
-      answer(() => {
-        const org = tables.of(orgId);
+      answer(session, () => {
+        const org = session.tables.of(orgId);
         if (!org.projects.has(projectId)) return null;
         const byName = environmentsOf(org, projectId).sort((a, b) => compareBytes(a.nameKey, b.nameKey));
         const behind =
@@ -57,8 +63,8 @@ export function memoryEnvironments(tables: Tables): EnvironmentRepository {
       }),
 
     search: (orgId, projectId, filter, { limit, after }) =>
-      answer(() => {
-        const org = tables.of(orgId);
+      answer(session, () => {
+        const org = session.tables.of(orgId);
         if (!org.projects.has(projectId)) return null;
         const behind = environmentsOf(org, projectId)
           .filter(({ nameKey }) => nameKey.includes(filter.nameKey ?? ''))
@@ -72,8 +78,8 @@ export function memoryEnvironments(tables: Tables): EnvironmentRepository {
       }),
 
     stats: (orgId, projectId) =>
-      answer(() => {
-        const org = tables.of(orgId);
+      answer(session, () => {
+        const org = session.tables.of(orgId);
         if (!org.projects.has(projectId)) return null;
         const summaries = environmentsOf(org, projectId).map(toSummary);
         return {
@@ -85,47 +91,46 @@ export function memoryEnvironments(tables: Tables): EnvironmentRepository {
 
     update: ({ environment, expectedVersion, change }) =>
       write(
-        tables,
+        session,
         change,
         (org) => {
           const refused = changed(org, environment, expectedVersion);
           if (refused !== null) return refused;
-          const holder = environmentsOf(org, environment.projectId).find(
-            ({ nameKey }) => nameKey === environment.nameKey,
-          );
+          const holder = rowsOf(org, environment.projectId).find(({ nameKey }) => nameKey === environment.nameKey);
           return holder === undefined || holder.id === environment.id ? null : 'name_taken';
         },
         (org) => {
           const there = org.environments.get(environment.id)!;
           const { name, nameKey, description, version, updatedAt } = environment;
-          org.environments.set(there.id, Object.freeze({ ...there, name, nameKey, description, version, updatedAt }));
+          org.environments.set(there.id, row({ ...there, name, nameKey, description, version, updatedAt }));
         },
       ),
 
     setVariables: ({ environment, expectedVersion, change }) =>
       write(
-        tables,
+        session,
         change,
         (org) => changed(org, environment, expectedVersion),
         (org) => {
           const there = org.environments.get(environment.id)!;
           const { variables, version, updatedAt } = environment;
-          org.environments.set(there.id, Object.freeze({ ...there, variables, version, updatedAt }));
+          const document = encodeVariables(variables);
+          org.environments.set(there.id, row({ ...there, variables: document, version, updatedAt }));
         },
       ),
 
     makeDefault: ({ ref, change }) =>
       write(
-        tables,
+        session,
         change,
-        (org) => (find(org, ref.projectId, ref.id) === null ? 'not_found' : null),
+        (org) => (rowAt(org, ref.projectId, ref.id) === null ? 'not_found' : null),
         (org) => pointDefault(org, ref.projectId, ref.id),
       ),
 
     deleteFacts: (orgId, { projectId, id }, promote, keyId) =>
-      answer(() => {
-        const org = tables.of(orgId);
-        const others = environmentsOf(org, projectId)
+      answer(session, () => {
+        const org = session.tables.of(orgId);
+        const others = rowsOf(org, projectId)
           .filter((environment) => environment.id !== id && (promote === undefined || environment.id === promote))
           .sort((a, b) => a.createdAt.getTime() - b.createdAt.getTime() || compareBytes(a.id, b.id));
         return {
@@ -137,15 +142,15 @@ export function memoryEnvironments(tables: Tables): EnvironmentRepository {
 
     delete: ({ environment, promote, change }) =>
       write(
-        tables,
+        session,
         change,
         (org) => {
           const refused = changed(org, environment, environment.version);
           if (refused !== null) return refused;
-          if (environmentsOf(org, environment.projectId).length === 1) return 'last_environment';
+          if (rowsOf(org, environment.projectId).length === 1) return 'last_environment';
           const isDefault = org.projects.get(environment.projectId)!.defaultEnvironmentId === environment.id;
           if (isDefault !== environment.isDefault) return 'stale';
-          return promote !== null && find(org, environment.projectId, promote) === null ? 'stale' : null;
+          return promote !== null && rowAt(org, environment.projectId, promote) === null ? 'stale' : null;
         },
         (org) => {
           if (promote !== null) pointDefault(org, environment.projectId, promote);
@@ -155,23 +160,34 @@ export function memoryEnvironments(tables: Tables): EnvironmentRepository {
   };
 }
 
+function rowsOf(org: OrgTables, projectId: string): EnvironmentRow[] {
+  return [...org.environments.values()].filter((environment) => environment.projectId === projectId);
+}
+
+function rowAt(org: OrgTables, projectId: string, id: string): EnvironmentRow | null {
+  const found = org.environments.get(id);
+  return found?.projectId === projectId ? found : null;
+}
+
 function environmentsOf(org: OrgTables, projectId: string): LoadedEnvironment[] {
-  const project = org.projects.get(projectId);
-  if (project === undefined) return [];
-  return [...org.environments.values()]
-    .filter((environment) => environment.projectId === projectId)
-    .map((environment) => ({ ...environment, isDefault: environment.id === project.defaultEnvironmentId }));
+  return rowsOf(org, projectId).map((found) => load(org, found));
 }
 
 function find(org: OrgTables, projectId: string, id: string): LoadedEnvironment | null {
-  const environment = org.environments.get(id);
-  const project = org.projects.get(projectId);
-  if (environment === undefined || project === undefined || environment.projectId !== projectId) return null;
-  return { ...environment, isDefault: project.defaultEnvironmentId === id };
+  const found = rowAt(org, projectId, id);
+  return found === null ? null : load(org, found);
+}
+
+function load(org: OrgTables, { variables, ...environment }: EnvironmentRow): LoadedEnvironment {
+  return {
+    ...environment,
+    variables: decodeVariables(variables),
+    isDefault: org.projects.get(environment.projectId)?.defaultEnvironmentId === environment.id,
+  };
 }
 
 function changed(org: OrgTables, environment: StoredEnvironment, version: number): 'not_found' | 'stale' | null {
-  const there = find(org, environment.projectId, environment.id);
+  const there = rowAt(org, environment.projectId, environment.id);
   if (there === null) return 'not_found';
   return there.version === version ? null : 'stale';
 }
@@ -179,7 +195,7 @@ function changed(org: OrgTables, environment: StoredEnvironment, version: number
 /** The pointer is no part of what the project's version counts. */
 function pointDefault(org: OrgTables, projectId: string, environmentId: string): void {
   const project = org.projects.get(projectId)!;
-  org.projects.set(projectId, Object.freeze({ ...project, defaultEnvironmentId: environmentId }));
+  org.projects.set(projectId, row({ ...project, defaultEnvironmentId: environmentId }));
 }
 
 function toSummary(environment: LoadedEnvironment): StoredSummary {

@@ -1,14 +1,14 @@
 import type { JournalEntry } from '../../journal/model.ts';
 import type { JournalFilter, JournalPosition, JournalRepository, Lease } from '../../journal/repository.ts';
 import { compareBytes } from '../../kernel/text.ts';
-import type { OrgTables, QueuedEntry, Tables } from './tables.ts';
+import type { OrgTables, QueuedEntry, Session } from './tables.ts';
 import { answer, write } from './writing.ts';
 
-export function memoryJournal(tables: Tables): JournalRepository {
+export function memoryJournal(session: Session): JournalRepository {
   /** Changes the queue, provided that the lease is still this one's. */
   const leased = (lease: Lease, apply: (org: OrgTables) => void) =>
-    answer(() => {
-      const org = tables.of(lease.orgId);
+    answer(session, () => {
+      const org = session.tables.of(lease.orgId);
       if (org.leases.get(lease.lane)?.token !== lease.token) return false;
       apply(org);
       return true;
@@ -17,15 +17,15 @@ export function memoryJournal(tables: Tables): JournalRepository {
   return {
     append: (change) =>
       write<never>(
-        tables,
+        session,
         change,
         () => null,
         () => undefined,
       ),
 
     list: (orgId, filter, { limit, after }) =>
-      answer(() => {
-        const behind = tables
+      answer(session, () => {
+        const behind = session.tables
           .of(orgId)
           .journal.filter((entry) => matches(entry, filter))
           .filter((entry) => after === null || byTime(positionOf(entry), after) < 0)
@@ -34,8 +34,8 @@ export function memoryJournal(tables: Tables): JournalRepository {
       }),
 
     claim: ({ orgId, now, leaseUntil, token, limit, except }) =>
-      answer(() => {
-        const org = tables.of(orgId);
+      answer(session, () => {
+        const org = session.tables.of(orgId);
         for (const [lane, entries] of dueByLane(org, now.getTime())) {
           const lease = org.leases.get(lane);
           if (except.includes(lane) || (lease !== undefined && lease.until > now.getTime())) continue;
@@ -66,8 +66,8 @@ export function memoryJournal(tables: Tables): JournalRepository {
     release: (lease) => leased(lease, (org) => org.leases.delete(lease.lane)).map(() => undefined),
 
     listParked: (orgId, { limit, after }) =>
-      answer(() => {
-        const behind = [...tables.of(orgId).queue.values()]
+      answer(session, () => {
+        const behind = [...session.tables.of(orgId).queue.values()]
           .flatMap(({ entry, attempts, parked }) =>
             parked === null ? [] : [{ entry, attempts, parkedAt: parked.at, reason: parked.reason }],
           )
@@ -77,8 +77,8 @@ export function memoryJournal(tables: Tables): JournalRepository {
       }),
 
     retryParked: (orgId, entryId, now) =>
-      answer(() => {
-        const { queue } = tables.of(orgId);
+      answer(session, () => {
+        const { queue } = session.tables.of(orgId);
         const queued = queue.get(entryId);
         if (queued === undefined || queued.parked === null) return false;
         queue.set(entryId, { ...queued, attempts: 0, dueAt: now.getTime(), parked: null });
@@ -86,8 +86,8 @@ export function memoryJournal(tables: Tables): JournalRepository {
       }),
 
     prune: ({ orgId, before, now, undelivered, limit }) =>
-      answer(() => {
-        const org = tables.of(orgId);
+      answer(session, () => {
+        const org = session.tables.of(orgId);
         for (const [id, { expiresAt }] of org.keys) if (expiresAt.getTime() <= now.getTime()) org.keys.delete(id);
 
         const gone = org.journal

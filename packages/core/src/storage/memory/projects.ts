@@ -1,14 +1,15 @@
 import { compareBytes } from '../../kernel/text.ts';
 import type { StoredProject } from '../../projects/model.ts';
 import type { ProjectRepository } from '../../projects/repository.ts';
-import type { OrgTables, Tables } from './tables.ts';
+import { environmentRow, row } from './tables.ts';
+import type { OrgTables, Session } from './tables.ts';
 import { answer, keptUnder, write } from './writing.ts';
 
-export function memoryProjects(tables: Tables): ProjectRepository {
+export function memoryProjects(session: Session): ProjectRepository {
   return {
     create: ({ project, environments, treeVersion, change }) =>
       write(
-        tables,
+        session,
         change,
         (org) => {
           if (treeVersion !== null && org.treeVersion !== treeVersion) return 'stale';
@@ -16,22 +17,22 @@ export function memoryProjects(tables: Tables): ProjectRepository {
           return named(org, project.nameKey) === null ? null : 'name_taken';
         },
         (org) => {
-          org.projects.set(project.id, Object.freeze(project));
-          for (const environment of environments) org.environments.set(environment.id, Object.freeze(environment));
+          org.projects.set(project.id, row(project));
+          for (const environment of environments) org.environments.set(environment.id, environmentRow(environment));
         },
       ),
 
     get: (orgId, id, keyId) =>
-      answer(() => {
-        const org = tables.of(orgId);
+      answer(session, () => {
+        const org = session.tables.of(orgId);
         return { found: org.projects.get(id) ?? null, key: keptUnder(org, keyId) };
       }),
 
-    getByName: (orgId, nameKey) => answer(() => named(tables.of(orgId), nameKey)),
+    getByName: (orgId, nameKey) => answer(session, () => named(session.tables.of(orgId), nameKey)),
 
     list: (orgId, { parentProjectId }, { limit, after }) =>
-      answer(() => {
-        const behind = [...tables.of(orgId).projects.values()]
+      answer(session, () => {
+        const behind = [...session.tables.of(orgId).projects.values()]
           .filter((project) => parentProjectId === undefined || project.parentProjectId === parentProjectId)
           .filter((project) => after === null || compareBytes(project.nameKey, after) > 0)
           .sort((a, b) => compareBytes(a.nameKey, b.nameKey));
@@ -39,14 +40,14 @@ export function memoryProjects(tables: Tables): ProjectRepository {
       }),
 
     lineage: (orgId, id, keyId) =>
-      answer(() => {
-        const org = tables.of(orgId);
+      answer(session, () => {
+        const org = session.tables.of(orgId);
         return { lineage: lineageOf(org, id), treeVersion: org.treeVersion, key: keptUnder(org, keyId) };
       }),
 
     moveFacts: (orgId, id, parentProjectId, keyId) =>
-      answer(() => {
-        const org = tables.of(orgId);
+      answer(session, () => {
+        const org = session.tables.of(orgId);
         return {
           project: org.projects.get(id) ?? null,
           height: heightOf(org, id),
@@ -58,7 +59,7 @@ export function memoryProjects(tables: Tables): ProjectRepository {
 
     update: ({ project, expectedVersion, change }) =>
       write(
-        tables,
+        session,
         change,
         (org) => {
           const there = org.projects.get(project.id);
@@ -70,13 +71,13 @@ export function memoryProjects(tables: Tables): ProjectRepository {
         (org) => {
           const there = org.projects.get(project.id)!;
           const { name, nameKey, description, version, updatedAt } = project;
-          org.projects.set(project.id, Object.freeze({ ...there, name, nameKey, description, version, updatedAt }));
+          org.projects.set(project.id, row({ ...there, name, nameKey, description, version, updatedAt }));
         },
       ),
 
     move: ({ project, expectedVersion, treeVersion, change }) =>
       write(
-        tables,
+        session,
         change,
         (org) => {
           const there = org.projects.get(project.id);
@@ -87,14 +88,14 @@ export function memoryProjects(tables: Tables): ProjectRepository {
         (org) => {
           const there = org.projects.get(project.id)!;
           const { parentProjectId, version, updatedAt } = project;
-          org.projects.set(project.id, Object.freeze({ ...there, parentProjectId, version, updatedAt }));
+          org.projects.set(project.id, row({ ...there, parentProjectId, version, updatedAt }));
           org.treeVersion++;
         },
       ),
 
     delete: ({ project, change }) =>
       write(
-        tables,
+        session,
         change,
         (org) => {
           const there = org.projects.get(project.id);

@@ -1,23 +1,30 @@
+import { okAsync } from '../../kernel/result.ts';
 import type { Storage } from '../port.ts';
 import { memoryEnvironments } from './environments.ts';
 import { memoryJournal } from './journal.ts';
 import { memoryProjects } from './projects.ts';
-import { Tables } from './tables.ts';
+import { MemoryTables } from './tables.ts';
+import type { Session } from './tables.ts';
 import { answer } from './writing.ts';
 
 /**
  * Keeps everything in this process and forgets it with it: for tests, for trying things out, and as the reference that every other storage
- * is held against. It has no transactions to work `within`.
+ * is held against. It has no transactions to work `within`. Once closed, it fails like a database that has gone.
+ *
+ * Storages that are given the same `tables` share what they hold.
  */
-export function memoryStorage(): Storage {
-  const tables = new Tables();
+export function memoryStorage({ tables = new MemoryTables() }: { readonly tables?: MemoryTables } = {}): Storage {
+  const session: Session = { tables, closed: false };
   return {
     name: 'memory',
-    projects: memoryProjects(tables),
-    environments: memoryEnvironments(tables),
-    journal: memoryJournal(tables),
-    migrate: () => answer(() => ({ applied: [] })),
-    status: () => answer(() => ({ ready: true, applied: [], pending: [], unknown: [] })),
-    close: () => answer(() => undefined),
+    projects: memoryProjects(session),
+    environments: memoryEnvironments(session),
+    journal: memoryJournal(session),
+    migrate: () => answer(session, () => ({ applied: [] })),
+    status: () => answer(session, () => ({ ready: true, applied: [], pending: [], unknown: [] })),
+    close: () => {
+      session.closed = true;
+      return okAsync(undefined);
+    },
   };
 }

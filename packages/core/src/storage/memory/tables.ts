@@ -1,3 +1,4 @@
+import { encodeVariables } from '../../environments/model.ts';
 import type { StoredEnvironment } from '../../environments/model.ts';
 import type { JournalEntry } from '../../journal/model.ts';
 import type { KeyRecord } from '../../kernel/idempotency.ts';
@@ -18,20 +19,33 @@ export interface LaneLease {
   readonly until: number;
 }
 
+/** An environment as a row: its variables are a document of JSON, as in every database, and may have been written by another tool. */
+export interface EnvironmentRow extends Omit<StoredEnvironment, 'variables'> {
+  readonly variables: string;
+}
+
 /** What is stored for one org. Orgs share nothing, so that nothing can be read across them. */
 export interface OrgTables {
   treeVersion: number;
   readonly projects: Map<string, StoredProject>;
-  readonly environments: Map<string, StoredEnvironment>;
+  readonly environments: Map<string, EnvironmentRow>;
   readonly journal: JournalEntry[];
   readonly queue: Map<string, QueuedEntry>;
   readonly leases: Map<number, LaneLease>;
   readonly keys: Map<string, KeyRecord>;
 }
 
-/** Everything that a memory storage holds. Rows are frozen and replaced, never changed, so that handing one out gives nothing away. */
-export class Tables {
+/**
+ * What memory storages keep things in. Two storages on the same tables are like two processes on one database. Rows are frozen and replaced,
+ * never changed.
+ */
+export class MemoryTables {
   readonly #orgs = new Map<string, OrgTables>();
+
+  /** The orgs that have been used so far. */
+  orgs(): readonly OrgTables[] {
+    return [...this.#orgs.values()];
+  }
 
   of(orgId: string): OrgTables {
     let org = this.#orgs.get(orgId);
@@ -49,4 +63,19 @@ export class Tables {
     }
     return org;
   }
+}
+
+/** One storage at work on its tables, until it is closed. */
+export interface Session {
+  readonly tables: MemoryTables;
+  closed: boolean;
+}
+
+/** A row to be kept: a copy, so that nobody who holds a date or a list of the original can change it. */
+export function row<T extends object>(values: T): Readonly<T> {
+  return Object.freeze(structuredClone(values));
+}
+
+export function environmentRow({ variables, ...environment }: StoredEnvironment): EnvironmentRow {
+  return row({ ...environment, variables: encodeVariables(variables) });
 }
