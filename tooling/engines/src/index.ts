@@ -1,6 +1,6 @@
 export { engines } from './catalogue.ts';
 export { openEngineDesk } from './desk.ts';
 export type { AvailableEngine, EngineDesk } from './desk.ts';
-export { engineNames, EngineUnavailable } from './engine.ts';
+export { engineNames } from './engine.ts';
 export type { Engine, EngineName, RunningEngine, Server, Unavailable } from './engine.ts';
 export { obtainEngine, ownUrl, startEngine } from './start.ts';

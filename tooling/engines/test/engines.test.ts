@@ -78,6 +78,27 @@ await describeOnEngines(engineNames, (shared) => {
   });
 });
 
+await describeOnEngines(['postgres-18', 'postgres-15'], ({ name, url }) => {
+  test(`[${name}] engine sorts text as people do and takes many clients`, async () => {
+    const client = new Client({ connectionString: url });
+    await client.connect();
+    const sorted = await client.query(`SELECT name FROM (VALUES ('b'), ('B'), ('a')) AS names(name) ORDER BY name`);
+    const connections = await client.query(`SHOW max_connections`);
+    await client.end();
+    expect(sorted.rows).toEqual([{ name: 'a' }, { name: 'b' }, { name: 'B' }]);
+    expect(connections.rows).toEqual([{ max_connections: '300' }]);
+  });
+});
+
+await describeOnEngines(['mysql-9', 'mariadb', 'mariadb-snapshot'], ({ name, url }) => {
+  test(`[${name}] engine keeps its temporary tables to itself and takes many clients`, async () => {
+    const connection = await createConnection(url);
+    const [rows] = await connection.query('SELECT @@tmpdir AS folder, @@max_connections AS clients');
+    await connection.end();
+    expect(rows).toEqual([{ folder: expect.stringMatching(/vivarium-.+\/tmp$/), clients: 300 }]);
+  });
+});
+
 await describeOnEngines(['mariadb', 'mariadb-snapshot'], ({ name, url }) => {
   test(`[${name}] engine has its snapshot isolation`, async () => {
     const connection = await createConnection(url);
