@@ -96,19 +96,17 @@ export class StaleVersion extends VivariumError {
   ) {
     const expected = versions.expected ?? null;
     const actual = versions.actual ?? null;
-    super(
-      expected === null
-        ? `${resource} ${id} keeps being changed by others; try again`
-        : `${resource} ${id} is ${actual === null ? 'no longer' : `at version ${actual}, not`} at version ${expected}`.replace(
-            'not at',
-            'not',
-          ),
-    );
+    super(`${resource} ${id} ${staleness(expected, actual)}`);
     this.resource = resource;
     this.id = id;
     this.expected = expected;
     this.actual = actual;
   }
+}
+
+function staleness(expected: number | null, actual: number | null): string {
+  if (expected === null) return 'keeps being changed by others; try again';
+  return actual === null ? `is no longer at version ${expected}` : `is at version ${actual}, not ${expected}`;
 }
 
 /** The host's policy does not let this actor do this. */

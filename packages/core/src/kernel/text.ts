@@ -27,10 +27,10 @@ export const displayName = storable
 
 /**
  * What names are compared by: equal for names that differ only in case. Computed here and stored, because no two databases agree on
- * what `İ`, `ß` or a trailing space means. Upper before lower, so that `ß` and `SS`, and both Greek sigmas, meet.
+ * what `İ`, `ß` or a trailing space means. Down, up and down again, so that `ẞ`, `ß` and `SS`, and both Greek sigmas, meet.
  */
 export function nameKey(name: string): string {
-  return name.normalize('NFC').toUpperCase().toLowerCase().normalize('NFC');
+  return name.normalize('NFC').toLowerCase().toUpperCase().toLowerCase().normalize('NFC');
 }
 
 /** Orders as UTF-8 bytes do, which is also how the databases sort; JavaScript's own `<` sorts by UTF-16 units. */
