@@ -1,0 +1,203 @@
+/** How a plan is run to its answer: once, or again where nothing speaks against it; and how a refusal is found out. */
+import { laneOf, StorageFailure } from '@vivarium/core/storage';
+import type { Change, KeyRecord, Written } from '@vivarium/core/storage';
+
+import type { Dialect, Executor, Ran } from './dialect.ts';
+import type { Diagnosis, Found, Plan, Step } from './plan.ts';
+import { stepsOf } from './plan.ts';
+import { keyColumns, toKey } from './rows.ts';
+import { bindings, compile } from './statement.ts';
+
+/** What repositories work with: how to spell, and where to send. */
+export interface Session {
+  readonly dialect: Dialect;
+  readonly executor: Executor;
+  readonly diagnosis: ReturnType<typeof diagnosisStatements>;
+}
+
+/** Tries of one write before the caller hears of it: after conflicts, and after guards that failed for a reason which is gone. */
+const maximumTries = 8;
+
+/** Steps that every change has: its entry in the journal, and the entry's place in the outbox. */
+export function journalSteps({ orgId, entry }: Change): readonly Step<never>[] {
+  const { id, stream, sequence, subject, actor, at } = entry;
+  return [
+    {
+      do: 'insert',
+      table: 'journal',
+      rows: [
+        {
+          org_id: orgId,
+          stream,
+          sequence,
+          id,
+          subject_type: subject.type,
+          subject_id: subject.id,
+          action: entry.action,
+          actor_type: actor.type,
+          actor_id: actor.id,
+          at,
+          data: JSON.stringify(entry.data),
+        },
+      ],
+    },
+    {
+      do: 'insert',
+      table: 'journal_queue',
+      rows: [{ org_id: orgId, stream, sequence, entry_id: id, lane: laneOf(stream), at, attempts: 0, due_at: always }],
+    },
+  ];
+}
+
+/** Due from the beginning: a fresh entry never waits, whichever clock its writer had. */
+const always = new Date(0);
+
+/** Ends a plan's name with what else makes its shape. */
+export function planName(method: string, { key }: Change, ...variants: readonly string[]): string {
+  return [method, ...variants, ...(key === null ? [] : ['key'])].join('+');
+}
+
+export function diagnosisStatements(dialect: Dialect) {
+  const { table } = dialect;
+  return {
+    found: compile(
+      dialect,
+      'diagnosis',
+      `SELECT ${keyColumns(dialect, 'k')},
+        p.version AS project_version, p.environment_count, p.default_environment_id,
+        e.version AS environment_version, t.version AS tree_version
+      FROM (SELECT 1 AS one) o
+        LEFT JOIN ${table('idempotency_keys')} k ON k.org_id = :org::text AND k.key_id = :key::text
+        LEFT JOIN ${table('projects')} p ON p.org_id = :org::text AND p.id = :project::uuid
+        LEFT JOIN ${table('environments')} e ON e.org_id = :org::text AND e.id = :environment::uuid AND e.project_id = p.id
+        LEFT JOIN ${table('org_trees')} t ON t.org_id = :org::text`,
+    ),
+  };
+}
+
+/** Runs the plan of a change. */
+export async function write<Guard extends string>(session: Session, change: Change, plan: Plan<Guard>): Promise<Written<Guard>> {
+  for (let tries = 1; tries <= maximumTries; tries++) {
+    const ran = await session.executor.run(plan);
+    if (ran.as === 'done') return { done: true };
+
+    if (ran.as === 'conflict') {
+      if (!session.executor.owns || tries === maximumTries) throw ran.failure;
+    } else {
+      const failed = failedGuard(plan, ran);
+      const found = await find(session, plan);
+      if (found.key !== null && found.key.expiresAt > change.at) {
+        return { done: false, refused: 'key_taken', record: found.key };
+      }
+      const refused = plan.diagnosis?.verdict(found) ?? failed.proven;
+      if (refused !== null) return { done: false, refused };
+      if (failed.key && found.key !== null) await dropExpired(session, change, found.key);
+    }
+    if (session.executor.owns) await pause(tries);
+  }
+  throw new StorageFailure(`${plan.name} met others at every one of ${maximumTries} tries`, {
+    retryable: true,
+    outcome: 'none',
+  });
+}
+
+/** Runs a plan that answers yes or no: whether every step took effect. A constraint that stands for no guard throws. */
+export async function writeIf(session: Session, plan: Plan): Promise<boolean> {
+  for (let tries = 1; ; tries++) {
+    const ran = await session.executor.run(plan);
+    if (ran.as === 'done') return true;
+    if (ran.as !== 'conflict') {
+      failedGuard(plan, ran);
+      return false;
+    }
+    if (!session.executor.owns || tries === maximumTries) throw ran.failure;
+    await pause(tries);
+  }
+}
+
+/** The guard behind what an executor reports. `proven`: a constraint is its own proof, while an update without effect has to be looked into. */
+function failedGuard<Guard extends string>(
+  plan: Plan<Guard>,
+  ran: Ran & { readonly as: 'stopped' | 'violated' },
+): { readonly proven: Guard | null; readonly key: boolean } {
+  if (ran.as === 'stopped') {
+    const step = stepsOf(plan)[ran.step];
+    if (step === undefined || step.do === 'insert') return { proven: null, key: false };
+    // What is held was loaded before the plan was made: if it is not there as it was, it has gone or changed since.
+    const proof = step.do === 'hold' || plan.diagnosis === null;
+    return { proven: proof ? (step.else as Guard) : null, key: false };
+  }
+  if (ran.constraint === 'vivarium_key') return { proven: null, key: true };
+  for (const step of plan.steps) {
+    const guard = 'violations' in step ? (step.violations as Readonly<Record<string, Guard>>)[ran.constraint] : undefined;
+    if (guard !== undefined) return { proven: guard, key: false };
+  }
+  throw unexpected(plan, ran.constraint);
+}
+
+function unexpected({ name }: Plan, constraint: string): StorageFailure {
+  return new StorageFailure(`${name} ran into the constraint ${constraint}`, { retryable: false, outcome: 'none' });
+}
+
+async function find({ dialect, executor, diagnosis }: Session, plan: Plan): Promise<Found> {
+  const rows = await executor.query(
+    diagnosis.found,
+    bindings(dialect, diagnosis.found, {
+      org: plan.orgId,
+      key: plan.key?.id ?? null,
+      project: plan.diagnosis?.projectId ?? null,
+      environment: plan.diagnosis?.environmentId ?? null,
+    }),
+  );
+  const row = rows[0]!;
+  return {
+    key: toKey(row),
+    project:
+      row['project_version'] == null
+        ? null
+        : {
+            version: Number(row['project_version']),
+            environmentCount: Number(row['environment_count']),
+            defaultEnvironmentId: row['default_environment_id'] as string,
+          },
+    environment: row['environment_version'] == null ? null : { version: Number(row['environment_version']) },
+    treeVersion: Number(row['tree_version'] ?? 0),
+  };
+}
+
+/** Says what a guard that nothing was written for stands for, without having tried. */
+export async function refuse<Guard extends string>(
+  session: Session,
+  change: Change,
+  diagnosis: Diagnosis<Guard>,
+  otherwise: Guard,
+): Promise<Written<Guard>> {
+  const found = await find(session, { name: 'refuse', orgId: change.orgId, steps: [], key: change.key, diagnosis });
+  if (found.key !== null && found.key.expiresAt > change.at) return { done: false, refused: 'key_taken', record: found.key };
+  return { done: false, refused: diagnosis.verdict(found) ?? otherwise };
+}
+
+/** An expired key must not stand in the way of a new one; it goes only if nobody has put a new one in its place. */
+async function dropExpired(session: Session, { orgId, key }: Change, { expiresAt }: KeyRecord): Promise<void> {
+  await session.executor.run({
+    name: 'idempotency_keys.drop',
+    orgId,
+    steps: [
+      {
+        do: 'delete',
+        table: 'idempotency_keys',
+        where: { org_id: orgId, key_id: key!.id, expires_at: { '<=': expiresAt } },
+        rows: 1,
+        else: 'gone',
+      },
+    ],
+    key: null,
+    diagnosis: null,
+  });
+}
+
+/** Full jitter: anything up to 10, 20, 40, … 400 milliseconds. */
+function pause(tries: number): Promise<void> {
+  const milliseconds = Math.random() * Math.min(400, 5 * 2 ** tries);
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
