@@ -12,6 +12,7 @@ import type {
   StaleVersion,
   StorageFailure,
 } from './kernel/errors.ts';
+import type { KeyManagementFailure, UnsealingFailed } from './keys/errors.ts';
 import type { ProjectCycle, ProjectHasChildren, ProjectNameTaken } from './projects/errors.ts';
 import type {
   MissingVariable,
@@ -28,6 +29,7 @@ export interface ErrorByCode {
   environment_name_taken: EnvironmentNameTaken;
   idempotency_mismatch: IdempotencyMismatch;
   invalid_input: InvalidInput;
+  key_management_failure: KeyManagementFailure;
   last_environment: LastEnvironment;
   limit_reached: LimitReached;
   missing_variable: MissingVariable;
@@ -41,6 +43,7 @@ export interface ErrorByCode {
   storage_failure: StorageFailure;
   template_too_large: TemplateTooLarge;
   unsafe_value: UnsafeValue;
+  unsealing_failed: UnsealingFailed;
   variable_cycle: VariableCycle;
   variables_too_large: VariablesTooLarge;
 }
@@ -49,11 +52,12 @@ export type ErrorCode = keyof ErrorByCode;
 
 const read = ['invalid_input', 'access_denied', 'storage_failure'] as const;
 const command = [...read, 'stale_version', 'idempotency_mismatch'] as const;
-const resolve = [...read, 'not_found', 'not_configured', 'variable_cycle', 'variables_too_large'] as const;
+const sealing = ['not_configured', 'key_management_failure', 'unsealing_failed'] as const;
+const resolve = [...read, 'not_found', ...sealing, 'variable_cycle', 'variables_too_large'] as const;
 
 /** Method by method, the codes that its result can hold. */
 export const methodErrors = {
-  'projects.create': [...command, 'not_found', 'project_name_taken', 'limit_reached', 'not_configured'],
+  'projects.create': [...command, 'not_found', 'project_name_taken', 'limit_reached', ...sealing],
   'projects.get': [...read, 'not_found'],
   'projects.getByName': [...read, 'not_found'],
   'projects.list': read,
@@ -62,21 +66,21 @@ export const methodErrors = {
   'projects.ancestors': [...read, 'not_found'],
   'projects.delete': [...command, 'not_found', 'project_has_children'],
 
-  'environments.create': [...command, 'not_found', 'environment_name_taken', 'limit_reached', 'not_configured'],
+  'environments.create': [...command, 'not_found', 'environment_name_taken', 'limit_reached', ...sealing],
   'environments.get': [...read, 'not_found'],
   'environments.getByName': [...read, 'not_found'],
   'environments.getDefault': [...read, 'not_found'],
   'environments.list': [...read, 'not_found'],
   'environments.search': [...read, 'not_found'],
   'environments.update': [...command, 'not_found', 'environment_name_taken'],
-  'environments.setVariables': [...command, 'not_found', 'not_configured'],
-  'environments.patchVariables': [...command, 'not_found', 'limit_reached', 'not_configured'],
+  'environments.setVariables': [...command, 'not_found', ...sealing],
+  'environments.patchVariables': [...command, 'not_found', 'limit_reached', ...sealing],
   'environments.makeDefault': [...command, 'not_found'],
-  'environments.duplicate': [...command, 'not_found', 'environment_name_taken', 'limit_reached', 'not_configured'],
+  'environments.duplicate': [...command, 'not_found', 'environment_name_taken', 'limit_reached', ...sealing],
   'environments.diff': [...read, 'not_found'],
   'environments.delete': [...command, 'not_found', 'last_environment'],
   'environments.stats': [...read, 'not_found'],
-  'environments.reveal': [...read, 'not_found', 'not_configured'],
+  'environments.reveal': [...read, 'not_found', ...sealing],
   'environments.resolve': resolve,
   'environments.render': [...resolve, 'template_too_large', 'missing_variable', 'unsafe_value', 'output_too_large'],
 

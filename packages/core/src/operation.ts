@@ -5,6 +5,8 @@
 import type * as z from 'zod';
 
 import type { ErrorOf, Method } from './errors.ts';
+import type { KeyManagement } from './keys/key-management.ts';
+import type { OpenedKeys } from './keys/opened-keys.ts';
 import type { Caller } from './kernel/actor.ts';
 import type { Clock, Random } from './kernel/clock.ts';
 import { AccessDenied, StorageFailure } from './kernel/errors.ts';
@@ -28,6 +30,9 @@ export interface Ports {
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly random: Random;
+  readonly keys: KeyManagement | null;
+  /** Data keys that are open in this process, for all orgs. */
+  readonly opened: OpenedKeys;
   readonly telemetry: Telemetry | null;
   readonly hooks: Hooks;
 }
@@ -83,7 +88,7 @@ export function operation<M extends Method, S extends z.ZodType, T>(
 }
 
 /** Asks the policy about each of these; the first refusal counts. A policy that throws denies. */
-async function authorise(
+export async function authorise(
   { ports, caller }: Scope,
   action: string,
   resources: readonly Omit<PolicyResource, 'orgId'>[],

@@ -2,6 +2,9 @@ import * as z from 'zod';
 import { v7 } from 'uuid';
 
 import { Environments } from './environments/service.ts';
+import type { KeyManagement } from './keys/key-management.ts';
+import { defaultKeyCacheLimits, keyCacheLimits, OpenedKeys } from './keys/opened-keys.ts';
+import type { KeyCacheLimits } from './keys/opened-keys.ts';
 import { Journal } from './journal/service.ts';
 import { caller } from './kernel/actor.ts';
 import type { Caller } from './kernel/actor.ts';
@@ -31,6 +34,10 @@ export interface VivariumOptions<Transaction = never> {
   /** UUIDs of version 7 when not given. */
   readonly ids?: IdSource;
   readonly random?: Random;
+  /** What wraps the keys that sensitive values are sealed with: `localKeyring`, or a key management service. */
+  readonly keys?: KeyManagement;
+  /** How long opened data keys are kept in memory; see `KeyCacheLimits` for the defaults. */
+  readonly keyCache?: Partial<KeyCacheLimits>;
   readonly telemetry?: Telemetry;
   readonly hooks?: Hooks;
 }
@@ -71,6 +78,8 @@ const options = z.strictObject({
   clock: port('now').optional(),
   ids: port('next').optional(),
   random: port('next').optional(),
+  keys: port('generateDataKey', 'unwrapDataKey', 'rewrapDataKey').optional(),
+  keyCache: keyCacheLimits.optional(),
   telemetry: port('call').optional(),
   hooks: port().optional(),
 });
@@ -94,6 +103,8 @@ export function createVivarium<Transaction = never>(
     clock: given.clock ?? systemClock,
     ids: given.ids ?? { next: () => v7() },
     random: given.random ?? systemRandom,
+    keys: given.keys ?? null,
+    opened: new OpenedKeys({ ...defaultKeyCacheLimits, ...withoutUndefined(given.keyCache ?? {}) }),
     telemetry: given.telemetry ?? null,
     hooks: given.hooks ?? {},
   };

@@ -47,14 +47,33 @@ export function rename<E extends StoredEnvironment>(
   return { ...environment, name, nameKey: nameKey(name), description, version: environment.version + 1, updatedAt: at };
 }
 
+/** Seals a value of the environment that is being written. `null` where there are no keys to seal with. */
+export type SealVariable = ((key: string, value: string) => { readonly sealed: string; readonly sealVersion: number }) | null;
+
+/**
+ * Whether an input's value has to be sealed: when it says so, and when it says nothing and its key holds a sealed one. A patch never turns a
+ * secret into plain text by omission.
+ */
+function isSensitive(input: VariableInput, there: StoredVariable | undefined): boolean {
+  if ('keep' in input && input.keep) return false;
+  return input.sensitive ?? (there !== undefined && 'sealed' in there);
+}
+
+/** Whether writing these inputs over what is there takes a key. */
+export function needsSealing(current: StoredVariables, inputs: readonly VariableInput[]): boolean {
+  const before = new Map(current.map((variable) => [variable.key, variable]));
+  return inputs.some((input) => isSensitive(input, before.get(input.key)));
+}
+
 /** The whole set of variables, written over what is there: what is not given is gone. Too many of them are an invalid input. */
 export function setVariables(
   current: StoredVariables,
   inputs: readonly VariableInput[],
   limits: Limits,
+  seal: SealVariable,
 ): Result<StoredVariables, InvalidInput | NotConfigured> {
   const before = new Map(current.map((variable) => [variable.key, variable]));
-  return write(inputs, before, 'variables').andThen((variables) => {
+  return write(inputs, before, 'variables', seal).andThen((variables) => {
     const broken = brokenLimit(variables, limits);
     if (broken === null) return ok(variables);
     return err(new InvalidInput([{ path: 'variables', message: `must have ${broken.words}` }]));
@@ -66,9 +85,10 @@ export function patchVariables(
   current: StoredVariables,
   patch: { readonly set?: readonly VariableInput[] | undefined; readonly unset?: readonly string[] | undefined },
   limits: Limits,
+  seal: SealVariable,
 ): Result<StoredVariables, InvalidInput | LimitReached | NotConfigured> {
   const after = new Map(current.map((variable) => [variable.key, variable]));
-  return write(patch.set ?? [], after, 'set').andThen((set) => {
+  return write(patch.set ?? [], after, 'set', seal).andThen((set) => {
     const alone = brokenLimit(set, limits);
     if (alone !== null) return err(new InvalidInput([{ path: 'set', message: `must have ${alone.words}` }]));
 
@@ -85,14 +105,12 @@ function keepDescription(variable: StoredVariable, before: StoredVariable | unde
   return { ...variable, description: before.description };
 }
 
-/**
- * The stored form of what is written. A value whose key holds a sensitive one stays sensitive unless the input says otherwise, so that a
- * patch never turns a secret into plain text by omission.
- */
+/** The stored form of what is written. */
 function write(
   inputs: readonly VariableInput[],
   before: ReadonlyMap<string, StoredVariable>,
   path: string,
+  seal: SealVariable,
 ): Result<StoredVariables, InvalidInput | NotConfigured> {
   const issues: InputIssue[] = [];
   const variables: StoredVariable[] = [];
@@ -104,9 +122,10 @@ function write(
       else issues.push({ path: `${path}[${index}].keep`, message: 'has no sensitive value to keep' });
       continue;
     }
-    const sensitive = input.sensitive ?? (there !== undefined && 'sealed' in there);
-    if (sensitive) return err(new NotConfigured('keys', 'sensitive variables need a key to be sealed with'));
-    variables.push({ key: input.key, value: (input as { value: string }).value, ...description });
+    const { value } = input as { readonly value: string };
+    if (!isSensitive(input, there)) variables.push({ key: input.key, value, ...description });
+    else if (seal === null) return err(new NotConfigured('keys', 'sensitive variables need keys to be sealed with'));
+    else variables.push({ key: input.key, sensitive: true, ...seal(input.key, value), ...description });
   }
   return issues.length === 0 ? ok(variables) : err(new InvalidInput(issues));
 }
@@ -124,12 +143,6 @@ function brokenLimit(
     return { limit: 'variableBytesPerEnvironment', maximum: bytes, words: `at most ${bytes} bytes as JSON` };
   }
   return null;
-}
-
-/** Sealed values are bound to the environment that they belong to; a copy has to be sealed anew. */
-export function copyVariables(variables: StoredVariables): Result<StoredVariables, NotConfigured> {
-  if (variables.every((variable) => 'value' in variable)) return ok(variables);
-  return err(new NotConfigured('keys', 'copying sensitive variables needs the key that they are sealed with'));
 }
 
 /** How a variable differs between two environments. What is sensitive on both sides is `unknown`: neither side is opened. */

@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { again, checkVersion, command } from '../command.ts';
 import type { Again, Attempt } from '../command.ts';
 import type { ErrorOf } from '../errors.ts';
-import { LimitReached, NotConfigured, NotFound } from '../kernel/errors.ts';
+import { LimitReached, NotFound } from '../kernel/errors.ts';
 import { changeOptions, commandOptions } from '../kernel/idempotency.ts';
 import type { CommandOptions } from '../kernel/idempotency.ts';
 import { id } from '../kernel/ids.ts';
@@ -11,11 +11,12 @@ import { notify } from '../kernel/observability.ts';
 import { cursorsOf, pageInput } from '../kernel/paging.ts';
 import type { Page, PageInput } from '../kernel/paging.ts';
 import { err, ok, safeTry } from '../kernel/result.ts';
-import type { Result } from '../kernel/result.ts';
+import type { Result, ResultAsync } from '../kernel/result.ts';
 import { SecretText } from '../kernel/secret-text.ts';
 import { anyText, nameKey } from '../kernel/text.ts';
 import { method, operation } from '../operation.ts';
 import type { Eventually, Outcome, Scope } from '../operation.ts';
+import type { KeyFailure } from '../keys/data-keys.ts';
 import type { Loaded } from '../storage/port.ts';
 import { compile, resolveVariables } from '../templates/index.ts';
 import type { Rendered, RenderOptions, ResolvedVariables, TemplateContext } from '../templates/index.ts';
@@ -32,8 +33,8 @@ import type {
 } from './model.ts';
 import type { EnvironmentPosition } from './repository.ts';
 import {
-  copyVariables,
   diff,
+  needsSealing,
   newEnvironment,
   patchVariables,
   rename,
@@ -42,7 +43,8 @@ import {
   toSummary,
   touchedKeys,
 } from './rules.ts';
-import type { EnvironmentDiff } from './rules.ts';
+import type { EnvironmentDiff, SealVariable } from './rules.ts';
+import { openVariables, revealVariables, sealerFor } from './sensitive.ts';
 
 /** What rendering with an environment takes, besides the template. */
 export interface RenderInput {
@@ -192,15 +194,21 @@ export class Environments {
         },
         {
           replay: async (made) =>
-            setVariables([], wanted.variables ?? [], limits).map((variables) =>
+            setVariables([], wanted.variables ?? [], limits, unseen).map((variables) =>
               created(
                 newEnvironment(wanted, variables, { id: made['id'] as string, at: new Date(made['at'] as string) }),
               ),
             ),
           attempt: ({ at, change }) =>
             safeTry(async function* () {
-              const variables = yield* setVariables([], wanted.variables ?? [], limits);
-              const environment = newEnvironment(wanted, variables, { id: ids.next(), at });
+              const made = { projectId: wanted.projectId, id: ids.next(), version: 1 };
+              const inputs = wanted.variables ?? [];
+              const sealing = needsSealing([], inputs);
+              // A data key is made for a project that exists, never for an id that somebody made up.
+              if (sealing) yield* projectOf(scope, wanted.projectId);
+              const seal = yield* sealerFor(scope, made, sealing);
+              const variables = yield* setVariables([], inputs, limits, seal);
+              const environment = newEnvironment(wanted, variables, { id: made.id, at });
               const written = yield* storage.environments.create({
                 environment,
                 maximum: limits.environmentsPerProject,
@@ -379,8 +387,8 @@ export class Environments {
   ): Outcome<'environments.setVariables', Environment> {
     const { limits } = this.#scope.ports;
     return operation(this.#scope, methods.setVariables, [ref, input], ([target, { variables, ...options }]) =>
-      this.#writeVariables(methods.setVariables.name, target, { variables }, options, (before) =>
-        setVariables(before, variables, limits),
+      this.#writeVariables(methods.setVariables.name, target, { variables }, options, variables, (before, seal) =>
+        setVariables(before, variables, limits, seal),
       ),
     );
   }
@@ -400,8 +408,8 @@ export class Environments {
   ): Outcome<'environments.patchVariables', Environment> {
     const { limits } = this.#scope.ports;
     return operation(this.#scope, methods.patchVariables, [ref, input], ([target, { set, unset, ...options }]) =>
-      this.#writeVariables(methods.patchVariables.name, target, { set, unset }, options, (before) =>
-        patchVariables(before, { set, unset }, limits),
+      this.#writeVariables(methods.patchVariables.name, target, { set, unset }, options, set ?? [], (before, seal) =>
+        patchVariables(before, { set, unset }, limits, seal),
       ),
     );
   }
@@ -475,8 +483,9 @@ export class Environments {
               const original = yield* present(found, target.id);
               yield* checkVersion('environment', original, options.expectedVersion);
 
-              const variables = yield* copyVariables(original.variables);
-              const environment = newEnvironment({ ...original, name }, variables, { id: ids.next(), at });
+              const made = { projectId: target.projectId, id: ids.next(), version: 1 };
+              const variables = yield* copied(scope, original, made);
+              const environment = newEnvironment({ ...original, name }, variables, { id: made.id, at });
               const written = yield* storage.environments.create({
                 environment,
                 maximum: limits.environmentsPerProject,
@@ -586,13 +595,17 @@ export class Environments {
       ports.storage.environments
         .get(caller.org, target)
         .andThen(({ found }) => present(found, target.id))
-        .andThen((found) => opened(found.variables).map((values) => ({ found, values })))
-        .andThen(({ found, values }) => {
-          const missing = keys.find((key) => !values.has(key));
-          if (missing !== undefined) return err(new NotFound('variable', missing));
-          this.#noteAccess(methods.reveal.name, found, keys);
-          return ok(new Map(keys.map((key) => [key, new SecretText(values.get(key)!)])));
-        }),
+        .andThen((found) => {
+          const there = new Set(found.variables.map(({ key }) => key));
+          const missing = keys.find((key) => !there.has(key));
+          return missing === undefined ? ok(found) : err(new NotFound('variable', missing));
+        })
+        .andThen((found) =>
+          revealVariables(this.#scope, found, new Set(keys)).map((opened) => {
+            this.#noteAccess(methods.reveal.name, found, keys);
+            return new Map(opened.map(({ key, value }) => [key, new SecretText(value)]));
+          }),
+        ),
     );
   }
 
@@ -637,10 +650,9 @@ export class Environments {
     return ports.storage.environments
       .get(caller.org, target)
       .andThen(({ found }) => present(found, target.id))
-      .andThen((found) => opened(found.variables).map((values) => ({ found, values })))
-      .andThen(({ found, values }) => {
-        this.#noteAccess(name, found, [...values.keys()]);
-        const variables = [...values].map(([key, value]) => ({ key, value }));
+      .andThen((found) => revealVariables(this.#scope, found, null).map((variables) => ({ found, variables })))
+      .andThen(({ found, variables }) => {
+        this.#noteAccess(name, found, variables.map(({ key }) => key));
         return resolveVariables(variables, { overrides: replaced });
       });
   }
@@ -650,7 +662,8 @@ export class Environments {
     target: EnvironmentRef,
     input: unknown,
     options: CommandOptions,
-    decide: (before: StoredVariables) => Result<StoredVariables, ErrorOf<M>>,
+    inputs: readonly VariableInput[],
+    decide: (before: StoredVariables, seal: SealVariable) => Result<StoredVariables, ErrorOf<M>>,
   ) {
     const scope = this.#scope;
     const { storage } = scope.ports;
@@ -660,8 +673,10 @@ export class Environments {
         const before = yield* present(found, target.id);
         yield* checkVersion('environment', before, options.expectedVersion);
 
-        const variables = yield* decide(before.variables);
-        const environment = { ...before, variables, version: before.version + 1, updatedAt: at };
+        const version = before.version + 1;
+        const seal = yield* sealerFor(scope, { ...target, version }, needsSealing(before.variables, inputs));
+        const variables = yield* decide(before.variables, seal);
+        const environment = { ...before, variables, version, updatedAt: at };
         const written = yield* storage.environments.setVariables({
           environment,
           expectedVersion: before.version,
@@ -738,12 +753,28 @@ function creationRefused(
   return new EnvironmentNameTaken(wanted.name, wanted.projectId);
 }
 
-/** The values of stored variables by key. */
-function opened(variables: StoredVariables): Result<ReadonlyMap<string, string>, NotConfigured> {
-  const values = new Map<string, string>();
-  for (const variable of variables) {
-    if ('sealed' in variable) return err(new NotConfigured('keys', `the value of ${variable.key} is sealed`));
-    values.set(variable.key, variable.value);
-  }
-  return ok(values);
+/** Variables for another environment. Sealed values are bound to where they stand: a copy is sealed anew. */
+function copied(
+  scope: Scope,
+  from: LoadedEnvironment,
+  to: EnvironmentRef & { readonly version: number },
+): ResultAsync<StoredVariables, KeyFailure> {
+  return safeTry(async function* () {
+    const opened = yield* openVariables(scope, from, from.variables);
+    const seal = yield* sealerFor(scope, to, opened.some(({ sensitive }) => sensitive));
+    return ok(
+      from.variables.map((variable, index) =>
+        'sealed' in variable && seal !== null ? { ...variable, ...seal(variable.key, opened[index]!.value) } : variable,
+      ),
+    );
+  });
 }
+
+function projectOf({ ports, caller }: Scope, projectId: string) {
+  return ports.storage.projects
+    .get(caller.org, projectId)
+    .andThen(({ found }) => (found === null ? err(new NotFound('project', projectId)) : ok(found)));
+}
+
+/** Stands in where only the outside of a sealed variable will be looked at. */
+const unseen: SealVariable = () => ({ sealed: '', sealVersion: 1 });

@@ -3,18 +3,18 @@ import * as z from 'zod';
 import { again, checkVersion, command } from '../command.ts';
 import { environmentDescription, environmentName, variableInputs } from '../environments/model.ts';
 import type { StoredEnvironment, VariableInput } from '../environments/model.ts';
-import { newEnvironment, setVariables } from '../environments/rules.ts';
+import { needsSealing, newEnvironment, setVariables } from '../environments/rules.ts';
+import { sealerFor } from '../environments/sensitive.ts';
 import { InvalidInput, NotFound } from '../kernel/errors.ts';
-import type { NotConfigured } from '../kernel/errors.ts';
+import type { KeyFailure } from '../keys/data-keys.ts';
 import { changeOptions, commandOptions } from '../kernel/idempotency.ts';
 import type { CommandOptions } from '../kernel/idempotency.ts';
 import { id } from '../kernel/ids.ts';
-import type { Limits } from '../kernel/limits.ts';
 import { maximumInitialEnvironments } from '../kernel/limits.ts';
 import { cursorsOf, pageInput } from '../kernel/paging.ts';
 import type { Page, PageInput } from '../kernel/paging.ts';
 import { err, ok, safeTry } from '../kernel/result.ts';
-import type { Result } from '../kernel/result.ts';
+import type { Result, ResultAsync } from '../kernel/result.ts';
 import { nameKey } from '../kernel/text.ts';
 import { method, operation } from '../operation.ts';
 import type { Outcome, Scope } from '../operation.ts';
@@ -118,7 +118,7 @@ export class Projects {
     } & Omit<CommandOptions, 'expectedVersion'>,
   ): Outcome<'projects.create', Project> {
     const scope = this.#scope;
-    const { storage, ids, limits } = scope.ports;
+    const { storage, ids } = scope.ports;
 
     return operation(scope, methods.create, [input], ([{ idempotencyKey, signal, ...wanted }]) => {
       const parentId = wanted.parentProjectId ?? null;
@@ -144,10 +144,7 @@ export class Projects {
               yield* canHoldChild(parent.lineage);
             }
             const projectId = ids.next();
-            const environments = yield* firstEnvironments(projectId, wanted.environments, limits, () => ({
-              id: ids.next(),
-              at,
-            }));
+            const environments = yield* firstEnvironments(scope, projectId, wanted.environments, at);
             const defaultEnvironmentId = environments[0]!.id;
             const project = newProject(wanted, { id: projectId, defaultEnvironmentId, at });
 
@@ -166,6 +163,8 @@ export class Projects {
               ),
             });
             if (written.done) return ok(toProject(project));
+            // Nothing was made that the data key could be for. If it stays all the same, it opens nothing.
+            await storage.dataKeys.removeScope(scope.caller.org, { type: 'project', id: projectId });
             if (written.refused === 'key_taken') return ok(written.record);
             if (written.refused === 'name_taken') return err(new ProjectNameTaken(project.name));
             return ok(again);
@@ -373,18 +372,24 @@ function present(found: StoredProject | null | undefined, projectId: string): Re
 
 /** The environments that a project begins with, each checked against the limits by itself. */
 function firstEnvironments(
+  scope: Scope,
   projectId: string,
   given: readonly InitialEnvironment[] = [{ name: 'Development' }],
-  limits: Limits,
-  make: () => { readonly id: string; readonly at: Date },
-): Result<readonly StoredEnvironment[], InvalidInput | NotConfigured> {
-  const environments: StoredEnvironment[] = [];
-  for (const [index, { variables: inputs = [], ...environment }] of given.entries()) {
-    const variables = setVariables([], inputs, limits);
-    if (variables.isErr()) return err(inside(`environments[${index}]`, variables.error));
-    environments.push(newEnvironment({ ...environment, projectId }, variables.value, make()));
-  }
-  return ok(environments);
+  at: Date,
+): ResultAsync<readonly StoredEnvironment[], InvalidInput | KeyFailure> {
+  const { ids, limits } = scope.ports;
+  return safeTry(async function* () {
+    const environments: StoredEnvironment[] = [];
+    for (const [index, { variables: inputs = [], ...environment }] of given.entries()) {
+      const made = { projectId, id: ids.next(), version: 1 };
+      const seal = yield* sealerFor(scope, made, needsSealing([], inputs));
+      const variables = yield* setVariables([], inputs, limits, seal).mapErr((error) =>
+        inside(`environments[${index}]`, error),
+      );
+      environments.push(newEnvironment({ ...environment, projectId }, variables, { id: made.id, at }));
+    }
+    return ok(environments);
+  });
 }
 
 function inside<E>(path: string, error: E | InvalidInput): E | InvalidInput {

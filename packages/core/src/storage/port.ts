@@ -4,6 +4,7 @@ import type { JournalRepository } from '../journal/repository.ts';
 import type { StorageFailure } from '../kernel/errors.ts';
 import type { KeyRecord, KeyWrite } from '../kernel/idempotency.ts';
 import type { ResultAsync } from '../kernel/result.ts';
+import type { DataKeyRepository } from '../keys/repository.ts';
 import type { ProjectRepository } from '../projects/repository.ts';
 
 /** What every repository method answers with: a value, or the one failure that storage itself can have. */
@@ -64,6 +65,7 @@ export interface Storage<Transaction = never> {
   readonly projects: ProjectRepository;
   readonly environments: EnvironmentRepository;
   readonly journal: JournalRepository;
+  readonly dataKeys: DataKeyRepository;
   /** Creates or upgrades tables. Safe to call from several processes at once. */
   migrate(): Stored<MigrationReport>;
   status(): Stored<StorageStatus>;

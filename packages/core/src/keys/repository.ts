@@ -1,0 +1,29 @@
+import type { PageRequest, StoredPage } from '../kernel/paging.ts';
+import type { Stored } from '../storage/port.ts';
+import type { KeyScope, StoredDataKey } from './model.ts';
+
+/** The port of data keys. Deleting a project deletes its data keys in the same write, which makes what they sealed unreadable also in a backup of the rows. */
+export interface DataKeyRepository {
+  /** The newest generation of a scope. */
+  newest(orgId: string, scope: KeyScope): Stored<StoredDataKey | null>;
+
+  get(orgId: string, scope: KeyScope, id: string): Stored<StoredDataKey | null>;
+
+  /** Adds a generation; `false` when the scope has one of this number already. */
+  add(orgId: string, key: StoredDataKey): Stored<boolean>;
+
+  /** Replaces how a key is wrapped, at its version (one less than `key.version`); `false` when that has changed or the key is gone. */
+  rewrap(orgId: string, key: StoredDataKey): Stored<boolean>;
+
+  /** The data keys of one scope, oldest generation first. */
+  ofScope(orgId: string, scope: KeyScope): Stored<readonly StoredDataKey[]>;
+
+  /** Every data key of the org, by id. */
+  list(orgId: string, page: PageRequest<string>): Stored<StoredPage<StoredDataKey>>;
+
+  /** Forgets a key: whatever is still sealed with it is lost. */
+  remove(orgId: string, scope: KeyScope, id: string): Stored<void>;
+
+  /** Forgets every key of a scope. */
+  removeScope(orgId: string, scope: KeyScope): Stored<void>;
+}
