@@ -149,9 +149,9 @@ const methods = {
 
 const defaultFirst = cursorsOf<EnvironmentPosition>(
   'environments',
-  z.strictObject({ first: z.string(), nameKey: z.string().nullable() }),
+  z.strictObject({ first: id, nameKey: anyText.nullable() }),
 );
-const byName = cursorsOf('environments.search', z.string());
+const byName = cursorsOf('environments.search', anyText);
 const subject = (environmentId: string) => ({ type: 'environment', id: environmentId });
 
 /** Configuration environments: named sets of variables, one of which is the project's default (seed 004). */

@@ -47,6 +47,11 @@ export class MemoryTables {
     return [...this.#orgs.values()];
   }
 
+  /** Forgets everything. */
+  clear(): void {
+    this.#orgs.clear();
+  }
+
   of(orgId: string): OrgTables {
     let org = this.#orgs.get(orgId);
     if (org === undefined) {
