@@ -123,7 +123,7 @@ function placeOf(node: unknown, lineAt: LineAt, scalar: ScalarReader, lineAbove 
   if (isAlias(parsed)) return { kind: 'refused', line, reason: 'an alias (*name)' };
   if (parsed.tag !== undefined && parsed.tag !== 'tag:yaml.org,2002:str')
     return { kind: 'refused', line, reason: 'a value with a tag (!…)' };
-  if (isScalar(parsed)) return { line, ...scalar(parsed as Scalar) };
+  if (isScalar(parsed)) return { line, ...scalar(parsed) };
   if (isSeq(parsed))
     return { kind: 'list', line, items: () => parsed.items.map((item) => placeOf(item, lineAt, scalar, line)) };
   if (!isMap(parsed)) return { kind: 'refused', line, reason: 'something unknown' };

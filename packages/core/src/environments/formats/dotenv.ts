@@ -23,6 +23,7 @@ const SCANNER = { fast: true };
  */
 export function readDotenv(text: string): Result<VariableFile, InvalidInput> {
   const { marked, marks, markPattern } = mark(text);
+  const onlyAMark = new RegExp(`^${markPattern.source}$`);
   const issues = new Issues();
   const variables: VariableInput[] = [];
   const lines = new Map<string, number>();
@@ -35,7 +36,7 @@ export function readDotenv(text: string): Result<VariableFile, InvalidInput> {
       if (original !== '' || offset > 0) understood.add(Number(index));
       return original;
     });
-    const index = Number(new RegExp(`^${markPattern.source}$`).exec(markedKey)?.[1]);
+    const index = Number(onlyAMark.exec(markedKey)?.[1]);
     const found = marks[index];
     if (!found || found.original === '') continue;
     understood.add(index);
