@@ -32,6 +32,7 @@ import type {
 } from './model.ts';
 import type { EnvironmentPosition } from './repository.ts';
 import {
+  addedKeys,
   copyVariables,
   diff,
   newEnvironment,
@@ -212,7 +213,7 @@ export class Environments {
                     data: {
                       projectId: wanted.projectId,
                       name: environment.name,
-                      ...touchedKeys([], environment.variables),
+                      ...addedKeys(environment.variables),
                     },
                   },
                   { id: environment.id, at: at.toISOString() },
@@ -489,7 +490,7 @@ export class Environments {
                       projectId: target.projectId,
                       name,
                       duplicateOf: target.id,
-                      ...touchedKeys([], variables),
+                      ...addedKeys(variables),
                     },
                   },
                   { id: environment.id, at: at.toISOString() },
