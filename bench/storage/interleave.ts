@@ -1,47 +1,50 @@
-/** Two ways of doing the same, in turns: whatever the machine does meanwhile, it does to both. */
+/** Several ways of doing the same, in turns: whatever the machine does meanwhile, it does to all of them. */
 export interface Contest {
   readonly name: string;
-  /** One turn each. What it does beforehand, it does in `prepare`. */
-  readonly ours: () => Promise<unknown>;
+  /** What the others are measured against. */
   readonly peer: () => Promise<unknown>;
+  readonly ours: readonly (() => Promise<unknown>)[];
   readonly rounds: number;
 }
 
-/** Milliseconds per turn, and our time divided by the peer's in the same round: the median, and the middle half of the rounds. */
+/** One contestant's milliseconds per turn, and its time divided by the peer's in the same round: the median, and the middle half of the rounds. */
 export interface Figures {
-  readonly name: string;
-  readonly ours: number;
-  readonly peer: number;
+  readonly milliseconds: number;
   readonly ratio: number;
-  readonly lowerQuartile: number;
-  readonly upperQuartile: number;
+  readonly middleHalf: readonly [number, number];
 }
 
-export async function interleave({ name, ours, peer, rounds }: Contest): Promise<Figures> {
+/** The peer's milliseconds per turn, and the figures of the others. */
+export interface Outcome {
+  readonly name: string;
+  readonly peer: number;
+  readonly ours: readonly Figures[];
+}
+
+export async function interleave({ name, peer, ours, rounds }: Contest): Promise<Outcome> {
+  const contestants = [peer, ...ours];
+  const times: number[][] = contestants.map(() => []);
   const warmUp = Math.ceil(rounds / 5);
-  for (let round = 0; round < warmUp; round++) {
-    await ours();
-    await peer();
-  }
-  const times: { readonly ours: number; readonly peer: number }[] = [];
-  for (let round = 0; round < rounds; round++) {
-    // Every other round begins with the peer, so that neither always finds what the other has just read.
-    if (round % 2 === 0) {
-      const first = await timed(ours);
-      times.push({ ours: first, peer: await timed(peer) });
-    } else {
-      const first = await timed(peer);
-      times.push({ peer: first, ours: await timed(ours) });
+  for (let round = 0; round < warmUp + rounds; round++) {
+    // Each round begins with another one, so that none always finds what its neighbour has just read.
+    for (let turn = 0; turn < contestants.length; turn++) {
+      const index = (turn + round) % contestants.length;
+      const time = await timed(contestants[index]!);
+      if (round >= warmUp) times[index]!.push(time);
     }
   }
-  const ratios = times.map((time) => time.ours / time.peer);
+  const [peerTimes, ...ourTimes] = times as [number[], ...number[][]];
   return {
     name,
-    ours: quantile(times.map((time) => time.ours), 0.5),
-    peer: quantile(times.map((time) => time.peer), 0.5),
-    ratio: quantile(ratios, 0.5),
-    lowerQuartile: quantile(ratios, 0.25),
-    upperQuartile: quantile(ratios, 0.75),
+    peer: quantile(peerTimes, 0.5),
+    ours: ourTimes.map((mine) => {
+      const ratios = mine.map((time, round) => time / peerTimes[round]!);
+      return {
+        milliseconds: quantile(mine, 0.5),
+        ratio: quantile(ratios, 0.5),
+        middleHalf: [quantile(ratios, 0.25), quantile(ratios, 0.75)],
+      };
+    }),
   };
 }
 

@@ -1,6 +1,6 @@
 /**
- * What the library costs on top of the driver: a client's call against the very statements that it sends, handed to the driver by
- * themselves, whose rows nobody looks at. Both prepared, both over connections of their own to the same server.
+ * What the library costs on top of the driver: a call of the storage, and the same call of a client, against the very statements that they
+ * send, handed to the driver by themselves, whose rows nobody looks at. All prepared, all over connections of their own to one server.
  */
 import { startEngine } from '@vivarium/engines';
 import type { EngineName } from '@vivarium/engines';
@@ -11,25 +11,26 @@ import { randomUUID } from 'node:crypto';
 import { idsIn, withOther } from './driver.ts';
 import type { Database } from './driver.ts';
 import { interleave } from './interleave.ts';
-import type { Figures } from './interleave.ts';
-import { mysql } from './mysql.ts';
-import { postgres } from './postgres.ts';
+import type { Outcome } from './interleave.ts';
 import { slowNetwork } from './slow-network.ts';
 
 const clients = 16;
 const networkMs = 2;
 
-const databases: readonly { readonly engine: EngineName; readonly open: typeof postgres }[] = [
-  { engine: 'postgres-18', open: postgres },
-  { engine: 'mysql-9', open: mysql },
+type Open = (url: string, connections: number) => Database;
+
+const databases: readonly { readonly engine: EngineName; readonly load: () => Promise<Open> }[] = [
+  { engine: 'postgres-18', load: async () => (await import('./postgres.ts')).postgres },
+  { engine: 'mysql-9', load: async () => (await import('./mysql.ts')).mysql },
 ];
 
 const variables = Array.from({ length: 20 }, (_, n) => ({ key: `VARIABLE_${n}`, value: `value number ${n} of twenty` }));
 
 async function main(): Promise<void> {
   const only = process.argv[2];
-  for (const { engine, open } of databases) {
+  for (const { engine, load } of databases) {
     if (only !== undefined && only !== engine) continue;
+    const open = await load();
     const server = await startEngine(engine);
     if ('unavailable' in server) {
       console.log(`\n${engine} cannot be had here: ${server.unavailable}. ${server.remedy}`);
@@ -48,44 +49,49 @@ async function main(): Promise<void> {
   }
 }
 
-async function contests(database: Database, rounds: number, crowdedRounds: number): Promise<readonly Figures[]> {
-  await unwrap(database.storage.migrate());
-  const vivarium = createVivarium({ storage: database.storage, limits: { environmentsPerProject: 10_000 } });
-  const ada = vivarium.as({ org: `bench ${randomUUID()}`, type: 'user', id: 'ada' });
+async function contests(database: Database, rounds: number, crowdedRounds: number): Promise<readonly Outcome[]> {
+  const { storage } = database;
+  await unwrap(storage.migrate());
+  const org = `bench ${randomUUID()}`;
+  const limits = { environmentsPerProject: 10_000 };
+  const ada = createVivarium({ storage, limits }).as({ org, type: 'user', id: 'ada' });
   const places = await Promise.all(Array.from({ length: clients }, () => place(ada)));
   const [first] = places as [Place, ...Place[]];
 
-  const figures: Figures[] = [];
-  const contest = async (name: string, ours: (at: Place) => Promise<unknown>, peer: (at: Place) => Promise<unknown>) => {
-    figures.push(await interleave({ name, rounds, ours: () => ours(first), peer: () => peer(first) }));
-    figures.push(
-      await interleave({
-        name: `${name}, ${clients} clients`,
-        rounds: crowdedRounds,
-        ours: () => Promise.all(places.map(ours)),
-        peer: () => Promise.all(places.map(peer)),
-      }),
-    );
+  const outcomes: Outcome[] = [];
+  const contest = async (name: string, peer: Way, ...ours: Way[]) => {
+    const once = (way: Way) => () => way(first);
+    const crowded = (way: Way) => () => Promise.all(places.map(way));
+    outcomes.push(await interleave({ name, rounds, peer: once(peer), ours: ours.map(once) }));
+    const crowd = `${name}, ${clients} clients`;
+    outcomes.push(await interleave({ name: crowd, rounds: crowdedRounds, peer: crowded(peer), ours: ours.map(crowded) }));
   };
 
-  const get = ({ ref }: Place) => unwrap(ada.environments.get(ref));
-  await contest('get', get, await replay(database, () => get(first)));
+  const get: Way = ({ ref }) => unwrap(storage.environments.get(org, ref));
+  const getAsAda: Way = ({ ref }) => unwrap(ada.environments.get(ref));
+  await contest('get', await replay(database, get, first), get, getAsAda);
 
-  const list = ({ ref }: Place) => unwrap(ada.environments.list({ projectId: ref.projectId }));
-  await contest('list of 50', list, await replay(database, () => list(first)));
+  const page = { limit: 50, after: null };
+  const list: Way = ({ ref }) => unwrap(storage.environments.list(org, ref.projectId, page));
+  const listAsAda: Way = ({ ref }) => unwrap(ada.environments.list({ projectId: ref.projectId }));
+  await contest('list of 50', await replay(database, list, first), list, listAsAda);
 
-  const create = ({ ref }: Place) =>
+  const create = await storageCreate(database, org, first);
+  const createAsAda: Way = ({ ref }) =>
     unwrap(ada.environments.create({ projectId: ref.projectId, name: newName(), variables }));
-  await contest('create', create, await replayCreate(database, first, create));
+  await contest('create', await replayCreate(database, first, create), create, createAsAda);
 
   await database.close();
-  return figures;
+  return outcomes;
 }
 
 /** A project of its own for each client, so that clients do not wait for one another's locks. */
 interface Place {
   readonly ref: EnvironmentRef;
 }
+
+/** One way of doing something at a place. */
+type Way = (at: Place) => Promise<unknown>;
 
 async function place(ada: Client): Promise<Place> {
   const project = await unwrap(ada.projects.create({ name: newName() }));
@@ -98,19 +104,21 @@ function newName(): string {
   return `environment ${randomUUID()}`;
 }
 
-/** The statements of one call of ours, to be sent again as they are. Reading from the same place is reading the same. */
-async function replay(database: Database, call: () => Promise<unknown>): Promise<(at: Place) => Promise<void>> {
-  await call();
-  const recorded = await database.record(call);
-  return () => database.send(recorded);
+/** The statements of one call of ours, to be sent again with the ids of another place. */
+async function replay(database: Database, call: Way, first: Place): Promise<Way> {
+  await call(first);
+  const recorded = await database.record(() => call(first));
+  return ({ ref }) => {
+    const others = new Map([
+      [first.ref.projectId, ref.projectId],
+      [first.ref.id, ref.id],
+    ]);
+    return database.send(withOther(recorded, others));
+  };
 }
 
 /** The statements of one `create`, to be sent again with new ids and a new name, into the project of the place. */
-async function replayCreate(
-  database: Database,
-  first: Place,
-  create: (at: Place) => Promise<unknown>,
-): Promise<(at: Place) => Promise<void>> {
+async function replayCreate(database: Database, first: Place, create: Way): Promise<Way> {
   await create(first);
   const recorded = await database.record(() => create(first));
   const ids = idsIn(recorded).filter((id) => id !== first.ref.projectId);
@@ -126,13 +134,48 @@ async function replayCreate(
   };
 }
 
-function print(figures: readonly Figures[]): void {
-  console.log(`  ${'call'.padEnd(24)}${'ours'.padStart(10)}${'driver'.padStart(10)}${'ratio'.padStart(9)}   middle half`);
-  for (const { name, ours, peer, ratio, lowerQuartile, upperQuartile } of figures) {
-    const half = `${lowerQuartile.toFixed(2)}–${upperQuartile.toFixed(2)}`;
-    console.log(
-      `  ${name.padEnd(24)}${ms(ours).padStart(10)}${ms(peer).padStart(10)}${`${ratio.toFixed(2)} ×`.padStart(9)}   ${half}`,
+/** The repository's `create`, without the client in front of it: a command that a client once gave, with new ids and a new name. */
+async function storageCreate({ storage }: Database, org: string, { ref }: Place): Promise<Way> {
+  const { environments } = storage;
+  let seen: Parameters<typeof environments.create>[0] | undefined;
+  const create: typeof environments.create = (command) => environments.create((seen = command));
+  const listening = { ...storage, environments: { ...environments, create } };
+  const ada = createVivarium({ storage: listening, limits: { environmentsPerProject: 10_000 } });
+  await unwrap(
+    ada
+      .as({ org, type: 'user', id: 'ada' })
+      .environments.create({ projectId: ref.projectId, name: newName(), variables }),
+  );
+
+  const { environment, maximum, change } = seen!;
+  return (at) => {
+    const [id, name] = [randomUUID(), newName()];
+    const { projectId } = at.ref;
+    const entry = { ...change.entry, id: randomUUID(), stream: id, subject: { type: 'environment', id } };
+    return unwrap(
+      environments.create({
+        // A new list each time: the JSON of a list is remembered, and to write it is part of the work.
+        environment: { ...environment, projectId, id, name, nameKey: name, variables: [...environment.variables] },
+        maximum,
+        change: { ...change, entry },
+      }),
     );
+  };
+}
+
+function print(outcomes: readonly Outcome[]): void {
+  const columns = ['call', 'driver', 'storage', 'ratio', 'middle half', 'client', 'ratio', 'middle half'];
+  const rows = outcomes.map(({ name, peer, ours }) => [
+    name,
+    ms(peer),
+    ...ours.flatMap(({ milliseconds, ratio, middleHalf: [low, high] }) => [
+      ms(milliseconds),
+      `${ratio.toFixed(2)} ×`,
+      `${low.toFixed(2)}–${high.toFixed(2)}`,
+    ]),
+  ]);
+  for (const row of [columns, ...rows]) {
+    console.log(`  ${row.map((cell, column) => (column === 0 ? cell.padEnd(24) : cell.padStart(12))).join('')}`);
   }
 }
 

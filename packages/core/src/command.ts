@@ -95,7 +95,7 @@ export async function command<M extends Method, Facts extends { readonly key: Ke
   const key = useKey(name, options.idempotencyKey, called.input);
 
   for (let i = 0; i < attempts; i++) {
-    if (options.signal?.aborted === true) return err(abortedCall());
+    if (isAborted(options)) return err(abortedCall());
     const loaded = await (steps.load?.(key?.id) ?? nothingToLoad);
     if (loaded.isErr()) return err(loaded.error);
     const facts = loaded.value as Facts;
@@ -105,6 +105,7 @@ export async function command<M extends Method, Facts extends { readonly key: Ke
       return kept.isErr() ? err(kept.error) : await steps.replay(kept.value, facts);
     }
 
+    if (isAborted(options)) return err(abortedCall());
     const change = (noted: Noted, result: KeyResult): Change =>
       changeOf(scope, at, noted, key && { ...key, result, expiresAt: new Date(at.getTime() + keyLifetimeMs) });
     const tried = await steps.attempt({ at, change }, facts);
@@ -119,6 +120,10 @@ export async function command<M extends Method, Facts extends { readonly key: Ke
 
 function isKeyRecord<T>(value: T | KeyRecord): value is KeyRecord {
   return typeof value === 'object' && value !== null && 'fingerprint' in value;
+}
+
+function isAborted({ signal }: CommandOptions): boolean {
+  return signal?.aborted === true;
 }
 
 function abortedCall(): StorageFailure {

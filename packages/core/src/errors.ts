@@ -84,6 +84,9 @@ export const methodErrors = {
   'environments.resolve': resolve,
   'environments.render': [...resolve, 'template_too_large', 'missing_variable', 'unsafe_value', 'output_too_large'],
 
+  'keys.rewrap': [...read, ...sealing],
+  'keys.rotate': [...read, 'not_found', ...sealing],
+
   'journal.list': read,
   'journal.deliver': read,
   'journal.listParked': read,

@@ -50,6 +50,13 @@ export type {
 export type { EnvironmentDiff, VariableDifference } from './environments/rules.ts';
 export type { Environments, RenderInput } from './environments/service.ts';
 
+export { KeyManagementFailure, UnsealingFailed } from './keys/errors.ts';
+export type { GeneratedDataKey, KeyManagement, WrappedDataKey, WrappingContext } from './keys/key-management.ts';
+export { localKeyring } from './keys/local-keyring.ts';
+export type { KeyringSource } from './keys/local-keyring.ts';
+export type { KeyCacheLimits } from './keys/opened-keys.ts';
+export type { Keys, RotationReport } from './keys/service.ts';
+
 export type { DeliveryReport, JournalHandler } from './journal/delivery.ts';
 export type { JournalData, JournalEntry, JournalSubject, ParkedEntry } from './journal/model.ts';
 export type { Journal } from './journal/service.ts';

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { v7 } from 'uuid';
 
 import { Environments } from './environments/service.ts';
+import { Keys } from './keys/service.ts';
 import type { KeyManagement } from './keys/key-management.ts';
 import { defaultKeyCacheLimits, keyCacheLimits, OpenedKeys } from './keys/opened-keys.ts';
 import type { KeyCacheLimits } from './keys/opened-keys.ts';
@@ -47,6 +48,7 @@ export interface Client<Transaction = never> {
   readonly projects: Projects;
   readonly environments: Environments;
   readonly journal: Journal;
+  readonly keys: Keys;
   /**
    * The same client inside the host's own transaction: its writes commit and roll back with it. A refused command leaves the
    * transaction usable. Only for storages with interactive transactions, the SQL ones.
@@ -121,6 +123,7 @@ function client<Transaction>(ports: Ports, who: Caller): Client<Transaction> {
     projects: new Projects(scope),
     environments: new Environments(scope),
     journal: new Journal(scope),
+    keys: new Keys(scope),
     within(transaction) {
       const storage = ports.storage as unknown as Storage<Transaction>;
       if (storage.within === undefined) {

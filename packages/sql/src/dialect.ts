@@ -61,7 +61,7 @@ export interface Executor {
   /** Whether a plan is a transaction by itself. In the host's one nothing is retried after a conflict. */
   readonly owns: boolean;
   /** Runs a statement as it is. For deletions, the number of rows stands in the first row's `deleted`. */
-  query(statement: Statement, values: readonly unknown[]): Promise<readonly Row[]>;
+  query(statement: Statement, values: unknown[]): Promise<readonly Row[]>;
   /** Tries a plan once, in as few round trips as the engine can. */
   run(plan: Plan): Promise<Ran>;
 }

@@ -1,6 +1,11 @@
 /** The port of environments in SQL: first the statements that its methods send, then the methods. */
 import { encodeVariables, utf8Length } from '@vivarium/core/storage';
-import type { EnvironmentRef, EnvironmentRepository, LoadedEnvironment, StoredEnvironment } from '@vivarium/core/storage';
+import type {
+  EnvironmentRef,
+  EnvironmentRepository,
+  LoadedEnvironment,
+  StoredEnvironment,
+} from '@vivarium/core/storage';
 
 import { answer } from './answer.ts';
 import type { Dialect, Row } from './dialect.ts';
@@ -389,11 +394,16 @@ function atVersion({ projectId, id }: EnvironmentRef, version: number): Diagnosi
   return {
     projectId,
     environmentId: id,
-    verdict: ({ environment }) => (environment === null ? 'not_found' : environment.version === version ? null : 'stale'),
+    verdict: ({ environment }) =>
+      environment === null ? 'not_found' : environment.version === version ? null : 'stale',
   };
 }
 
-function holdEnvironment<Guard extends string>(orgId: string, { projectId, id }: EnvironmentRef, guard: Guard): Step<Guard> {
+function holdEnvironment<Guard extends string>(
+  orgId: string,
+  { projectId, id }: EnvironmentRef,
+  guard: Guard,
+): Step<Guard> {
   return {
     do: 'hold',
     table: 'environments',

@@ -123,9 +123,9 @@ function pruning(dialect: Dialect, undelivered: 'keep' | 'drop'): readonly State
     undelivered === 'keep' ? keeping : [keys, among('journal_queue', ''), among('journal', '')],
   );
   const name = `journal.prune+${undelivered}`;
-  if (one !== null) return [compile(dialect, name, one)];
+  if (one !== null) return [compile(dialect, name, one, 'writes')];
   const deletions = undelivered === 'keep' ? keeping : [keys, among('journal_queue', ''), keeping[1]!];
-  return deletions.map((deletion, index) => compile(dialect, `${name}+${index}`, deletion));
+  return deletions.map((deletion, index) => compile(dialect, `${name}+${index}`, deletion, 'writes'));
 }
 
 /** Others may take the lane that was just seen to be free. */
@@ -167,7 +167,9 @@ export function sqlJournal(session: Session, statements: ReturnType<typeof journ
     /** Sees a free lane, takes it, reads it. Its entries are read under the lease, so that nothing is read that another holder has done. */
     claim: ({ orgId, now, leaseUntil, token, limit, except }) =>
       answer(async () => {
-        const leftOut = Array.from({ length: laneCount }, (_none, lane) => (except.includes(lane) ? '1' : '0')).join('');
+        const leftOut = Array.from({ length: laneCount }, (_none, lane) => (except.includes(lane) ? '1' : '0')).join(
+          '',
+        );
         for (let tries = 0; tries < claimTries; tries++) {
           const [free] = await read(session, statements.freeLane, { org: orgId, now, except: leftOut });
           if (free === undefined) return null;
@@ -178,7 +180,10 @@ export function sqlJournal(session: Session, statements: ReturnType<typeof journ
           if (entries.length > 0) return { lane, entries };
           await freeLane(session, { orgId, lane, token });
         }
-        throw new StorageFailure('every free lane of the journal was taken by others', { retryable: true, outcome: 'none' });
+        throw new StorageFailure('every free lane of the journal was taken by others', {
+          retryable: true,
+          outcome: 'none',
+        });
       }),
 
     renew: (lease, until) =>

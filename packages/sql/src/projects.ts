@@ -38,7 +38,10 @@ export function projectStatements(dialect: Dialect) {
     )`;
 
   return {
-    get: statement('get', `SELECT ${columns} FROM ${table('projects')} p WHERE p.org_id = :org::text AND p.id = :id::uuid`),
+    get: statement(
+      'get',
+      `SELECT ${columns} FROM ${table('projects')} p WHERE p.org_id = :org::text AND p.id = :id::uuid`,
+    ),
 
     getWithKey: statement(
       'getWithKey',

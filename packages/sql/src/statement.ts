@@ -13,6 +13,8 @@ export interface Statement {
   readonly text: string;
   /** In the order of binding. */
   readonly parameters: readonly Parameter[];
+  /** What is at stake when the connection is lost on the way. */
+  readonly effect: 'reads' | 'writes';
 }
 
 export interface Parameter {
@@ -25,19 +27,32 @@ export type Arguments = Readonly<Record<string, Value>>;
 /** `:name::type`, in the manner of PostgreSQL; engines that need no cast leave it out. */
 const parameter = /(?<![:\w]):([a-z]\w*)::(uuid|text|integer|time|json)\b/gi;
 
-export function compile(dialect: Dialect, name: string, source: string): Statement {
+export function compile(
+  dialect: Dialect,
+  name: string,
+  source: string,
+  effect: Statement['effect'] = 'reads',
+): Statement {
   const parameters: Parameter[] = [];
-  const text = source.replace(/\s+/g, ' ').trim().replace(parameter, (_token, named: string, type: ColumnType) => {
-    const known = dialect.positional ? parameters.findIndex((one) => one.name === named && one.type === type) : -1;
-    const position = known === -1 ? parameters.push({ name: named, type }) : known + 1;
-    return dialect.placeholder(position, type);
-  });
-  return statement(name, text, parameters);
+  const text = source
+    .replace(/\s+/g, ' ')
+    .trim()
+    .replace(parameter, (_token, named: string, type: ColumnType) => {
+      const known = dialect.positional ? parameters.findIndex((one) => one.name === named && one.type === type) : -1;
+      const position = known === -1 ? parameters.push({ name: named, type }) : known + 1;
+      return dialect.placeholder(position, type);
+    });
+  return statement(name, text, parameters, effect);
 }
 
-export function statement(name: string, text: string, parameters: readonly Parameter[]): Statement {
+export function statement(
+  name: string,
+  text: string,
+  parameters: readonly Parameter[],
+  effect: Statement['effect'],
+): Statement {
   const hash = createHash('sha256').update(text).digest('hex').slice(0, 16);
-  return { name, id: `${`vivarium_${name}`.slice(0, 46)}_${hash}`, text, parameters };
+  return { name, id: `${`vivarium_${name}`.slice(0, 46)}_${hash}`, text, parameters, effect };
 }
 
 /** The values of a statement's parameters, as the driver takes them. */

@@ -31,7 +31,10 @@ export function assignmentsText(step: Step & { readonly do: 'update' }, placehol
 }
 
 /** `where` of an update, a delete or a hold. */
-export function conditionsText(step: Step & { readonly do: 'update' | 'delete' | 'hold' }, placeholders: Placeholders): string {
+export function conditionsText(
+  step: Step & { readonly do: 'update' | 'delete' | 'hold' },
+  placeholders: Placeholders,
+): string {
   return columnsOf<Condition>(step.where)
     .map(([column, condition]) => {
       if (condition === 'present') return `${column} IS NOT NULL`;
@@ -93,4 +96,3 @@ function operandOf(condition: Exclude<Condition, 'present'>): Value {
 function isCompared(condition: Condition): condition is Exclude<Condition, string | number | Date> {
   return typeof condition === 'object' && !(condition instanceof Date);
 }
-

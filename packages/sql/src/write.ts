@@ -76,7 +76,11 @@ export function diagnosisStatements(dialect: Dialect) {
 }
 
 /** Runs the plan of a change. */
-export async function write<Guard extends string>(session: Session, change: Change, plan: Plan<Guard>): Promise<Written<Guard>> {
+export async function write<Guard extends string>(
+  session: Session,
+  change: Change,
+  plan: Plan<Guard>,
+): Promise<Written<Guard>> {
   for (let tries = 1; tries <= maximumTries; tries++) {
     const ran = await session.executor.run(plan);
     if (ran.as === 'done') return { done: true };
@@ -129,7 +133,8 @@ function failedGuard<Guard extends string>(
   }
   if (ran.constraint === 'vivarium_key') return { proven: null, key: true };
   for (const step of plan.steps) {
-    const guard = 'violations' in step ? (step.violations as Readonly<Record<string, Guard>>)[ran.constraint] : undefined;
+    const guard =
+      'violations' in step ? (step.violations as Readonly<Record<string, Guard>>)[ran.constraint] : undefined;
     if (guard !== undefined) return { proven: guard, key: false };
   }
   throw unexpected(plan, ran.constraint);
@@ -173,7 +178,8 @@ export async function refuse<Guard extends string>(
   otherwise: Guard,
 ): Promise<Written<Guard>> {
   const found = await find(session, { name: 'refuse', orgId: change.orgId, steps: [], key: change.key, diagnosis });
-  if (found.key !== null && found.key.expiresAt > change.at) return { done: false, refused: 'key_taken', record: found.key };
+  if (found.key !== null && found.key.expiresAt > change.at)
+    return { done: false, refused: 'key_taken', record: found.key };
   return { done: false, refused: diagnosis.verdict(found) ?? otherwise };
 }
 

@@ -1,4 +1,6 @@
 export { engines } from './catalogue.ts';
+export { startCountingProxy } from './counting-proxy.ts';
+export type { CountingProxy } from './counting-proxy.ts';
 export { openEngineDesk } from './desk.ts';
 export type { AvailableEngine, EngineDesk } from './desk.ts';
 export { engineNames } from './engine.ts';

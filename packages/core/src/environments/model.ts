@@ -93,21 +93,27 @@ const storedVariables = z.array(
 
 export type StoredVariables = readonly StoredVariable[];
 
-/** The canonical JSON of stored variables: fields in a fixed order, nothing that is not needed. Its UTF-8 length is what the limit counts. */
+/**
+ * The canonical JSON of stored variables: fields in a fixed order, nothing that is not needed. Its UTF-8 length is what the limit counts.
+ * Remembered for as long as the list lives, because the rules measure what the storage then writes.
+ */
 export function encodeVariables(variables: StoredVariables): string {
-  return JSON.stringify(
-    variables.map((variable) =>
-      'sealed' in variable
-        ? {
-            key: variable.key,
-            sensitive: true,
-            sealed: variable.sealed,
-            sealVersion: variable.sealVersion,
-            description: variable.description,
-          }
-        : { key: variable.key, value: variable.value, description: variable.description },
-    ),
-  );
+  const known = encoded.get(variables);
+  if (known !== undefined) return known;
+  const json = JSON.stringify(variables.map(inFixedOrder));
+  encoded.set(variables, json);
+  return json;
+}
+
+const encoded = new WeakMap<StoredVariables, string>();
+
+function inFixedOrder(variable: StoredVariable): StoredVariable {
+  if (!('sealed' in variable)) {
+    const { key, value, description } = variable;
+    return description === undefined ? { key, value } : { key, value, description };
+  }
+  const { key, sensitive, sealed, sealVersion, description } = variable;
+  return { key, sensitive, sealed, sealVersion, ...(description === undefined ? {} : { description }) };
 }
 
 /** Reads stored variables, also those that another tool wrote. Throws `InvalidInput`, without values, when they have another form. */

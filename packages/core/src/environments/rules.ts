@@ -193,15 +193,25 @@ function difference(
   return before.value === after.value ? 'same' : 'changed';
 }
 
-/** The keys that a change of variables touched, for the journal: as many names as keep it under 1 KB, and how many there are in all. */
+/** The keys that a change of variables touched, for the journal. */
 export function touchedKeys(before: StoredVariables, after: StoredVariables): JournalData {
-  const changes = diff(before, after).differences;
+  const touched: Record<'added' | 'changed' | 'removed', string[]> = { added: [], changed: [], removed: [] };
+  for (const { key, change } of diff(before, after).differences) {
+    touched[change === 'unknown' ? 'changed' : change].push(key);
+  }
+  return keyFacts(touched);
+}
+
+/** The keys of a new environment, for the journal. */
+export function addedKeys(variables: StoredVariables): JournalData {
+  return keyFacts({ added: variables.map(({ key }) => key) });
+}
+
+/** As many names of keys as keep an entry under 1 KB, and how many there are in all where that is not all of them. */
+function keyFacts(touched: Readonly<Record<string, readonly string[]>>): JournalData {
   const facts: Record<string, number | readonly string[]> = {};
   let room = 400;
-  for (const kind of ['added', 'changed', 'removed'] as const) {
-    const keys = changes
-      .filter(({ change }) => (change === 'unknown' ? 'changed' : change) === kind)
-      .map(({ key }) => key);
+  for (const [kind, keys] of Object.entries(touched)) {
     if (keys.length === 0) continue;
     const shown = keys.filter((key) => (room -= key.length + 3) >= 0);
     facts[kind] = shown;

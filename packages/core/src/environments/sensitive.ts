@@ -66,6 +66,27 @@ export function openVariables(
     });
 }
 
+/** An environment's variables for another place, or another version. Sealed values are bound to where they stand: they are sealed anew. */
+export function sealAnew(
+  scope: Scope,
+  from: LoadedEnvironment,
+  to: EnvironmentRef & { readonly version: number },
+): ResultAsync<StoredVariables, KeyFailure> {
+  return safeTry(async function* () {
+    const opened = yield* openVariables(scope, from, from.variables);
+    const seal = yield* sealerFor(
+      scope,
+      to,
+      opened.some(({ sensitive }) => sensitive),
+    );
+    return ok(
+      from.variables.map((variable, index) =>
+        'sealed' in variable && seal !== null ? { ...variable, ...seal(variable.key, opened[index]!.value) } : variable,
+      ),
+    );
+  });
+}
+
 /**
  * Opens variables for a caller: sensitive ones need the policy's word on `environments.reveal`, and are journalled before they are handed out.
  */

@@ -11,12 +11,11 @@ import { notify } from '../kernel/observability.ts';
 import { cursorsOf, pageInput } from '../kernel/paging.ts';
 import type { Page, PageInput } from '../kernel/paging.ts';
 import { err, ok, safeTry } from '../kernel/result.ts';
-import type { Result, ResultAsync } from '../kernel/result.ts';
+import type { Result } from '../kernel/result.ts';
 import { SecretText } from '../kernel/secret-text.ts';
 import { anyText, nameKey } from '../kernel/text.ts';
 import { method, operation } from '../operation.ts';
 import type { Eventually, Outcome, Scope } from '../operation.ts';
-import type { KeyFailure } from '../keys/data-keys.ts';
 import type { Loaded } from '../storage/port.ts';
 import { compile, resolveVariables } from '../templates/index.ts';
 import type { Rendered, RenderOptions, ResolvedVariables, TemplateContext } from '../templates/index.ts';
@@ -33,6 +32,7 @@ import type {
 } from './model.ts';
 import type { EnvironmentPosition } from './repository.ts';
 import {
+  addedKeys,
   diff,
   needsSealing,
   newEnvironment,
@@ -44,7 +44,7 @@ import {
   touchedKeys,
 } from './rules.ts';
 import type { EnvironmentDiff, SealVariable } from './rules.ts';
-import { openVariables, revealVariables, sealerFor } from './sensitive.ts';
+import { revealVariables, sealAnew, sealerFor } from './sensitive.ts';
 
 /** What rendering with an environment takes, besides the template. */
 export interface RenderInput {
@@ -151,9 +151,9 @@ const methods = {
 
 const defaultFirst = cursorsOf<EnvironmentPosition>(
   'environments',
-  z.strictObject({ first: z.string(), nameKey: z.string().nullable() }),
+  z.strictObject({ first: id, nameKey: anyText.nullable() }),
 );
-const byName = cursorsOf('environments.search', z.string());
+const byName = cursorsOf('environments.search', anyText);
 const subject = (environmentId: string) => ({ type: 'environment', id: environmentId });
 
 /** Configuration environments: named sets of variables, one of which is the project's default (seed 004). */
@@ -220,7 +220,7 @@ export class Environments {
                     data: {
                       projectId: wanted.projectId,
                       name: environment.name,
-                      ...touchedKeys([], environment.variables),
+                      ...addedKeys(environment.variables),
                     },
                   },
                   { id: environment.id, at: at.toISOString() },
@@ -484,7 +484,7 @@ export class Environments {
               yield* checkVersion('environment', original, options.expectedVersion);
 
               const made = { projectId: target.projectId, id: ids.next(), version: 1 };
-              const variables = yield* copied(scope, original, made);
+              const variables = yield* sealAnew(scope, original, made);
               const environment = newEnvironment({ ...original, name }, variables, { id: made.id, at });
               const written = yield* storage.environments.create({
                 environment,
@@ -498,7 +498,7 @@ export class Environments {
                       projectId: target.projectId,
                       name,
                       duplicateOf: target.id,
-                      ...touchedKeys([], variables),
+                      ...addedKeys(variables),
                     },
                   },
                   { id: environment.id, at: at.toISOString() },
@@ -751,23 +751,6 @@ function creationRefused(
   if (refused === 'not_found') return new NotFound('project', wanted.projectId);
   if (refused === 'limit_reached') return new LimitReached('environmentsPerProject', maximum);
   return new EnvironmentNameTaken(wanted.name, wanted.projectId);
-}
-
-/** Variables for another environment. Sealed values are bound to where they stand: a copy is sealed anew. */
-function copied(
-  scope: Scope,
-  from: LoadedEnvironment,
-  to: EnvironmentRef & { readonly version: number },
-): ResultAsync<StoredVariables, KeyFailure> {
-  return safeTry(async function* () {
-    const opened = yield* openVariables(scope, from, from.variables);
-    const seal = yield* sealerFor(scope, to, opened.some(({ sensitive }) => sensitive));
-    return ok(
-      from.variables.map((variable, index) =>
-        'sealed' in variable && seal !== null ? { ...variable, ...seal(variable.key, opened[index]!.value) } : variable,
-      ),
-    );
-  });
 }
 
 function projectOf({ ports, caller }: Scope, projectId: string) {

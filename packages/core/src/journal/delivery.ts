@@ -78,7 +78,7 @@ export function deliver(scope: Scope, options: DeliveryOptions): ResultAsync<Del
           lease,
           entry,
           last
-            ? { attempts: attempts + 1, parkedAt: now, reason: failure.slice(0, 500) }
+            ? { attempts: attempts + 1, parkedAt: now, reason: failure }
             : { attempts: attempts + 1, retryAt: new Date(now.getTime() + pauseMs(attempts + 1)) },
         );
         if (!counted) return ok(false);
@@ -101,7 +101,7 @@ export function deliver(scope: Scope, options: DeliveryOptions): ResultAsync<Del
         await options.handler(entry, options.signal === undefined ? {} : { signal: options.signal });
         return ok(null);
       } catch (thrown) {
-        return ok(thrown instanceof Error ? thrown.message : String(thrown));
+        return ok(reasonOf(thrown));
       } finally {
         clearInterval(heartbeat);
       }
@@ -112,6 +112,16 @@ export function deliver(scope: Scope, options: DeliveryOptions): ResultAsync<Del
   /** A heartbeat that finds the lease lost says nothing: the acknowledgement will notice. */
   async function renewed(lease: Lease): Promise<void> {
     await storage.journal.renew(lease, leaseEnd());
+  }
+}
+
+/** The message of what a handler threw, as text that every storage can hold; it may have thrown anything at all. */
+function reasonOf(thrown: unknown): string {
+  try {
+    const message = thrown instanceof Error ? thrown.message : thrown;
+    return String(message).slice(0, 500).toWellFormed().replaceAll('\0', '\ufffd');
+  } catch {
+    return 'the handler threw something that cannot be shown';
   }
 }
 

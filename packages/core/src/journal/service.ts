@@ -15,14 +15,15 @@ import type { JournalFilter, JournalPosition } from './repository.ts';
 
 const word = anyText.min(1).max(200);
 const named = z.strictObject({ type: word, id: word });
-const date = z.date().optional();
+/** A time that every storage can compare with. */
+const time = z.date().min(new Date('1000-01-01T00:00:00.000Z')).max(new Date('9999-12-31T23:59:59.999Z'));
 
 const listInput = z.strictObject({
   subject: named.optional(),
   action: word.optional(),
   actor: named.optional(),
-  from: date,
-  to: date,
+  from: time.optional(),
+  to: time.optional(),
   ...pageInput,
 });
 const deliverInput = z.strictObject({
@@ -32,7 +33,7 @@ const deliverInput = z.strictObject({
   maxAttempts: z.int().min(1).max(1_000).default(10),
   signal: z.instanceof(AbortSignal).optional(),
 });
-const pruneInput = z.strictObject({ before: z.date(), undelivered: z.enum(['keep', 'drop']).default('keep') });
+const pruneInput = z.strictObject({ before: time, undelivered: z.enum(['keep', 'drop']).default('keep') });
 
 const theJournal = () => [{ type: 'journal' }];
 
@@ -44,7 +45,7 @@ const methods = {
   prune: method('journal.prune', [''], z.tuple([pruneInput]), theJournal),
 };
 
-const position = z.strictObject({ at: z.iso.datetime({ precision: 3 }), id: z.string() });
+const position = z.strictObject({ at: z.iso.datetime({ precision: 3 }).refine((at) => at >= '1000'), id });
 const newestFirst = cursorsOf<JournalPosition>('journal', position);
 const oldestFirst = cursorsOf<JournalPosition>('journal.parked', position);
 const positionOf = (entry: JournalEntry): JournalPosition => ({ at: entry.at.toISOString(), id: entry.id });

@@ -15,7 +15,7 @@ import { cursorsOf, pageInput } from '../kernel/paging.ts';
 import type { Page, PageInput } from '../kernel/paging.ts';
 import { err, ok, safeTry } from '../kernel/result.ts';
 import type { Result, ResultAsync } from '../kernel/result.ts';
-import { nameKey } from '../kernel/text.ts';
+import { anyText, nameKey } from '../kernel/text.ts';
 import { method, operation } from '../operation.ts';
 import type { Outcome, Scope } from '../operation.ts';
 import { ProjectHasChildren, ProjectNameTaken } from './errors.ts';
@@ -87,7 +87,7 @@ const methods = {
   delete: method('projects.delete', ['id', ''], z.tuple([id, z.strictObject(changeOptions)]), theProject),
 };
 
-const byName = cursorsOf('projects', z.string());
+const byName = cursorsOf('projects', anyText);
 const subject = (projectId: string) => ({ type: 'project', id: projectId });
 
 /** Projects: the owners of environments, in one tree per org (seeds 003 and 004). */
@@ -379,6 +379,10 @@ function firstEnvironments(
 ): ResultAsync<readonly StoredEnvironment[], InvalidInput | KeyFailure> {
   const { ids, limits } = scope.ports;
   return safeTry(async function* () {
+    const maximum = limits.environmentsPerProject;
+    if (given.length > maximum) {
+      return err(new InvalidInput([{ path: 'environments', message: `must have at most ${maximum} environments` }]));
+    }
     const environments: StoredEnvironment[] = [];
     for (const [index, { variables: inputs = [], ...environment }] of given.entries()) {
       const made = { projectId, id: ids.next(), version: 1 };

@@ -16,6 +16,8 @@ export { decodeVariables, encodeVariables } from '../environments/model.ts';
 export type { ClaimedLane, JournalFilter, JournalPosition, JournalRepository, Lease } from '../journal/repository.ts';
 export type { JournalData, JournalEntry, JournalSubject, ParkedEntry } from '../journal/model.ts';
 export { laneCount, laneOf } from '../journal/model.ts';
+export type { KeyScope, StoredDataKey } from '../keys/model.ts';
+export type { DataKeyRepository } from '../keys/repository.ts';
 export type { PageRequest, StoredPage } from '../kernel/paging.ts';
 export type { KeyId, KeyRecord, KeyResult, KeyWrite } from '../kernel/idempotency.ts';
 export { isVivariumError, StorageFailure } from '../kernel/errors.ts';

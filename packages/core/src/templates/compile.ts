@@ -24,8 +24,13 @@ export interface CompileOptions {
   readonly context?: TemplateContext | undefined;
 }
 
-const CONTEXTS: readonly string[] = ['text', 'url', 'header', 'json', 'form'] satisfies TemplateContext[];
-const cache = new TemplateCache();
+const caches: Readonly<Record<TemplateContext, TemplateCache>> = {
+  text: new TemplateCache(),
+  url: new TemplateCache(),
+  header: new TemplateCache(),
+  json: new TemplateCache(),
+  form: new TemplateCache(),
+};
 
 /**
  * Reads a template. What was read before is remembered (by source, bounded), so that calling this again costs one lookup.
@@ -55,17 +60,20 @@ export function render(
 
 export function compileIn(context: TemplateContext, source: string): Result<Template, TemplateTooLarge | InvalidInput> {
   if (typeof source !== 'string') return invalid('source', 'must be a text');
-  const known = cache.get(source, context);
+  const cache = caches[context];
+  const known = cache.get(source);
   if (known !== undefined) return known;
   if (exceedsBytes(source, ONE_MEBIBYTE)) return err(new TemplateTooLarge(ONE_MEBIBYTE));
   if (!isWellFormed(source)) return invalid('source', 'must not hold lone surrogates');
   const template = parseTemplate(source, context);
-  if (template.isOk()) cache.set(source, context, template);
+  if (template.isOk()) cache.set(source, template);
   return template;
 }
 
 function readContext(options: CompileOptions): Result<TemplateContext, InvalidInput> {
   if (typeof options !== 'object' || options === null) return invalid('options', 'must be an object');
   const { context = 'text' } = options;
-  return CONTEXTS.includes(context) ? ok(context) : invalid('options.context', `must be one of ${CONTEXTS.join(', ')}`);
+  return Object.hasOwn(caches, context)
+    ? ok(context)
+    : invalid('options.context', `must be one of ${Object.keys(caches).join(', ')}`);
 }

@@ -11,7 +11,7 @@ import type { RenderOptions } from './options.ts';
 import { diagnosticsAt, Run } from './run.ts';
 import { assemble } from './template.ts';
 import type { Rendered } from './template.ts';
-import { isWellFormed, utf8Length } from './text-size.ts';
+import { utf8Length } from './text-size.ts';
 import { isResolved, valuesOf } from './variables.ts';
 import type { ResolvedVariables } from './variables.ts';
 
@@ -57,6 +57,12 @@ export function renderDeep<T>(
   });
 }
 
+export interface DeepCopy<T> {
+  readonly value: T;
+  readonly keys: readonly string[];
+  readonly diagnostics: readonly Diagnostic[];
+}
+
 /** A copy with every text rendered in a run. `root` is what its parts are named by in errors. */
 export function copyDeep<T>(
   value: T,
@@ -65,26 +71,23 @@ export function copyDeep<T>(
 ): Result<DeepCopy<T>, TemplateTooLarge | MissingVariable | UnsafeValue | OutputTooLarge | InvalidInput> {
   const copier = new Copier(run, root);
   run.locate = () => copier.path;
-  const copy = copier.copy(value) as T;
-  const failure = copier.refusal ?? run.failure;
-  if (failure !== null) return err(failure);
-  return ok({ value: copy, keys: [...copier.keys], diagnostics: copier.diagnostics });
+  const copy = copier.copy(value);
+  if (copy === REFUSED) return err(copier.refusal ?? run.failure!);
+  return ok({ value: copy as T, keys: [...copier.keys], diagnostics: copier.diagnostics });
 }
 
-export interface DeepCopy<T> {
-  readonly value: T;
-  readonly keys: readonly string[];
-  readonly diagnostics: readonly Diagnostic[];
-}
+/** What comes back up when something was refused; why is in `Copier.refusal` or in the run. */
+const REFUSED = Symbol('refused');
 
-/** Once something is wrong, what the methods return means nothing: they only come to an end. */
 class Copier {
   readonly keys = new Set<string>();
   readonly diagnostics: Diagnostic[] = [];
   refusal: TemplateTooLarge | InvalidInput | null = null;
   readonly #run: Run;
   readonly #root: string;
+  /** The way to where the copier is, `#depth` steps of it. */
   readonly #steps: (string | number)[] = [];
+  #depth = 0;
   #entries = 0;
 
   constructor(run: Run, root: string) {
@@ -94,12 +97,9 @@ class Copier {
 
   /** Where in the value the copier is: `body.items[3].name`. */
   get path(): string {
-    const path = this.#steps.map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`)).join('');
+    const steps = this.#steps.slice(0, this.#depth);
+    const path = steps.map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`)).join('');
     return this.#root === '' && path.startsWith('.') ? path.slice(1) : this.#root + path;
-  }
-
-  get #stopped(): boolean {
-    return this.refusal !== null || this.#run.failure !== null;
   }
 
   copy(value: unknown): unknown {
@@ -110,71 +110,83 @@ class Copier {
     return value;
   }
 
-  #text(source: string): string | null {
+  #text(source: string): string | typeof REFUSED {
     const run = this.#run;
-    if (!mentionsSlot(source)) {
-      if (!isWellFormed(source)) return this.#refuse('must not hold lone surrogates');
-      run.length += source.length;
-      return run.length > run.options.maxBytes ? run.overflow() : source;
-    }
+    if (mentionsSlot(source)) return this.#template(source);
+    run.length += source.length;
+    if (run.length <= run.options.maxBytes) return source;
+    run.overflow();
+    return REFUSED;
+  }
+
+  #template(source: string): string | typeof REFUSED {
     const compiled = compileIn('text', source);
     if (compiled.isErr()) {
       if (compiled.error.code === 'invalid_input') return this.#refuse('must not hold lone surrogates');
       this.refusal = compiled.error;
-      return null;
+      return REFUSED;
     }
     const template = compiled.value;
-    for (const key of template.keys) this.keys.add(key);
+    const { keys } = template;
+    for (let index = 0; index < keys.length; index++) this.keys.add(keys[index]!);
     if (template.diagnostics.length > 0) this.diagnostics.push(...diagnosticsAt(template.diagnostics, this.path));
-    return assemble(template, run);
+    return assemble(template, this.#run) ?? REFUSED;
   }
 
-  #list(list: readonly unknown[]): unknown[] | null {
-    if (!this.#enter(list.length)) return null;
+  #list(list: readonly unknown[]): unknown[] | typeof REFUSED {
+    if (!this.#enter(list.length)) return REFUSED;
+    const depth = this.#depth++;
     const copy: unknown[] = [];
-    const depth = this.#steps.length;
     for (let index = 0; index < list.length; index++) {
       this.#steps[depth] = index;
-      copy.push(this.copy(list[index]));
-      if (this.#stopped) return null;
+      const part = this.copy(list[index]);
+      if (part === REFUSED) return REFUSED;
+      copy.push(part);
     }
-    this.#steps.length = depth;
+    this.#depth = depth;
     return copy;
   }
 
-  #record(record: object): object | null {
+  #record(record: object): object | typeof REFUSED {
     const prototype: unknown = Object.getPrototypeOf(record);
     // An object of another realm has a prototype of its own that is like Object.prototype in this.
     const plain = prototype === Object.prototype || prototype === null || Object.getPrototypeOf(prototype) === null;
     if (!plain) return this.#refuse('must be plain data: objects, lists, texts, numbers, true, false, null');
-    const keys = Object.keys(record);
-    if (!this.#enter(keys.length)) return null;
-    const copy: Record<string, unknown> = {};
-    const depth = this.#steps.length;
-    for (const key of keys) {
+    if (!this.#enter(0)) return REFUSED;
+    const depth = this.#depth++;
+    // Copying the whole object and then replacing what differs is much faster than adding its properties one by one. It also reads
+    // every getter once, and takes a property named `__proto__` for what it is.
+    const copy: Record<string, unknown> = { ...record };
+    for (const key in copy) {
+      if (!Object.hasOwn(copy, key)) continue;
+      this.#entries++;
       this.#steps[depth] = key;
-      const value = this.copy((record as Record<string, unknown>)[key]);
-      if (this.#stopped) return null;
-      if (key === '__proto__')
-        Object.defineProperty(copy, key, { value, writable: true, enumerable: true, configurable: true });
-      else copy[key] = value;
+      const value = copy[key];
+      const part = this.copy(value);
+      if (part === REFUSED) return REFUSED;
+      if (part !== value) replace(copy, key, part);
     }
-    this.#steps.length = depth;
+    this.#depth = depth;
     return copy;
   }
 
   #enter(entries: number): boolean {
     this.#entries += entries;
-    if (this.#steps.length >= MAX_DEPTH)
-      this.#refuse(`must not be nested deeper than ${MAX_DEPTH} levels, or contain itself`);
+    if (this.#depth >= MAX_DEPTH) this.#refuse(`must not be nested deeper than ${MAX_DEPTH} levels, or contain itself`);
     if (this.#entries > MAX_ENTRIES) this.#refuse(`must not have more than ${MAX_ENTRIES} entries`);
     return this.refusal === null;
   }
 
-  #refuse(message: string): null {
+  #refuse(message: string): typeof REFUSED {
     this.refusal = new InvalidInput([{ path: this.path, message }]);
-    return null;
+    return REFUSED;
   }
+}
+
+function replace(copy: Record<string, unknown>, key: string, value: unknown): void {
+  // Assigning to `__proto__` would set the prototype instead.
+  if (key === '__proto__') Object.defineProperty(copy, key, { value });
+  else copy[key] = value;
 }
 
 /** How many bytes of UTF-8 the texts in a copy take. */

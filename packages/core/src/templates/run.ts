@@ -19,6 +19,8 @@ export interface Slot {
   readonly offset: number;
   readonly source: string;
   readonly place: Place;
+  /** `place.index`, at hand. */
+  readonly form: number;
   /** Where the key was found in the latest snapshot. Snapshots of one environment keep their order, so it is mostly there again. */
   position: number;
 }
@@ -26,7 +28,7 @@ export interface Slot {
 /** Why rendering ended. */
 export type RenderError = MissingVariable | UnsafeValue | OutputTooLarge | InvalidInput;
 
-const NONE: readonly string[] = Object.freeze([]);
+export const NONE_MISSING: readonly string[] = Object.freeze([]);
 
 /**
  * One rendering, of a single template or of all those in a request or deep value: where values come from, and what was noticed on the way.
@@ -37,6 +39,8 @@ export class Run {
   readonly options: ReadOptions;
   /** Names the part that is being rendered; asked only when something is to be said about it. */
   locate: () => string = () => '';
+  /** What `Template` came to last. */
+  text = '';
   secret = false;
   failure: RenderError | null = null;
   /** Characters that came out so far. A character is at least one byte, so these never have to be more than `maxBytes`. */
@@ -121,7 +125,7 @@ export class Run {
   }
 
   get missing(): readonly string[] {
-    return this.#missing === null ? NONE : [...this.#missing];
+    return this.#missing === null ? NONE_MISSING : [...this.#missing];
   }
 }
 

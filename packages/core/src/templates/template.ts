@@ -1,7 +1,8 @@
 import { InvalidInput } from '../kernel/errors.ts';
 import { err, ok } from '../kernel/result.ts';
 import type { Result } from '../kernel/result.ts';
-import type { MissingVariable, OutputTooLarge, TemplateContext, UnsafeValue } from './errors.ts';
+import { OutputTooLarge } from './errors.ts';
+import type { MissingVariable, TemplateContext, UnsafeValue } from './errors.ts';
 import { parse } from './grammar.ts';
 import type { Diagnostic, SlotSyntax } from './grammar.ts';
 import { jsonPlaces } from './json-places.ts';
@@ -9,13 +10,14 @@ import { invalid, readOptions } from './options.ts';
 import type { RenderOptions } from './options.ts';
 import { COMPONENT, HEADER, isHeaderText, TEXT } from './places.ts';
 import type { Place } from './places.ts';
-import { Run } from './run.ts';
+import { NONE_MISSING, Run } from './run.ts';
 import type { Slot } from './run.ts';
 import { exceedsBytes } from './text-size.ts';
 import { UrlAssembler } from './url-assembler.ts';
 import { planUrl } from './url-plan.ts';
 import type { UrlPlan } from './url-plan.ts';
 import { interned, Value } from './value.ts';
+import type { Snapshot } from './value.ts';
 import { isResolved, valuesOf } from './variables.ts';
 import type { ResolvedVariables } from './variables.ts';
 
@@ -61,8 +63,12 @@ export class Template {
 
   static {
     parseTemplate = (source, context) => layOut(source, context).map((layout) => new Template(source, context, layout));
-    assemble = (template, run) =>
-      template.#careful === null ? template.#fill(run) : template.#assembleUrl(run, template.#careful);
+    assemble = (template, run) => {
+      if (template.#careful !== null) return template.#assembleUrl(run, template.#careful);
+      if (!template.#fillQuickly(run.values, run.options.maxBytes - run.length, run)) return template.#fill(run);
+      run.length += run.text.length;
+      return run.text;
+    };
   }
 
   /**
@@ -80,39 +86,66 @@ export class Template {
     const read = readOptions(options);
     if (read.isErr()) return err(read.error);
 
-    const run = new Run(valuesOf(resolved), read.value);
-    const text = assemble(this, run);
+    const { maxBytes } = read.value;
+    const values = valuesOf(resolved);
+    const rendered = { text: '', secret: false, used: this.keys, missing: NONE_MISSING, diagnostics: this.diagnostics };
+    if (this.#fillQuickly(values, maxBytes, rendered)) return ok(rendered);
+
+    const run = new Run(values, read.value);
+    const text = this.#careful === null ? this.#fill(run) : this.#assembleUrl(run, this.#careful);
     if (text === null) return err(run.failure!);
-    if (exceedsBytes(text, read.value.maxBytes)) return err(run.overflow() ?? run.failure!);
-    const { secret, missing } = run;
-    return ok({ text, secret, used: run.used(this.keys), missing, diagnostics: this.diagnostics });
+    if (exceedsBytes(text, maxBytes)) return err(new OutputTooLarge(maxBytes, ''));
+    return ok({
+      text,
+      secret: run.secret,
+      used: run.used(this.keys),
+      missing: run.missing,
+      diagnostics: this.diagnostics,
+    });
   }
 
-  #fill(run: Run): string | null {
-    const { options } = run;
-    const { list } = run.values;
+  /**
+   * The way of nearly every rendering after the first: each value is there and was written for its place before, and the text is far
+   * from its limit. Anything else is left to `#fill`; nothing has happened then.
+   */
+  #fillQuickly(values: Snapshot, maxBytes: number, rendered: { text: string; secret: boolean }): boolean {
+    if (this.#careful !== null) return false;
+    const { list } = values;
     const literals = this.#literals;
     const slots = this.#slots;
-    const longest = options.maxBytes - run.length;
+    const longest = maxBytes / 3;
     let text = literals[0]!;
+    let secret = false;
     for (let index = 0; index < slots.length; index++) {
       const slot = slots[index]!;
       const value = list[slot.position];
-      let form: string | null | undefined;
-      if (value !== undefined && value.key === slot.key && (form = value.forms[slot.place.index])) {
-        if (value.secret) run.secret = true;
-      } else {
-        form = this.#form(slot, run);
-        if (form === null) return null;
-      }
+      if (value === undefined || value.key !== slot.key) return false;
+      const form = value.forms[slot.form];
+      if (!form) return false;
+      if (value.secret) secret = true;
       text = text + form + literals[index + 1]!;
+      if (text.length > longest) return false;
+    }
+    if (text.length > longest) return false;
+    rendered.text = text;
+    if (secret) rendered.secret = true;
+    return true;
+  }
+
+  #fill(run: Run): string | null {
+    const longest = run.options.maxBytes - run.length;
+    let text = this.#literals[0]!;
+    for (let index = 0; index < this.#slots.length; index++) {
+      const form = this.#form(this.#slots[index]!, run);
+      if (form === null) return null;
+      text += form + this.#literals[index + 1]!;
       if (text.length > longest) return run.overflow();
     }
     run.length += text.length;
     return text;
   }
 
-  /** The form of a value that was not written for its place before, or is not there at all. */
+  /** What a slot is filled with: a value as it stands in its place, or what takes the place of one that is missing. */
   #form(slot: Slot, run: Run): string | null {
     const found = run.find(slot);
     if (found === null || typeof found === 'string') return found;
@@ -169,6 +202,7 @@ function layOut(source: string, context: TemplateContext): Result<Layout, Invali
     position: 0,
     fallback: slot.fallback === null ? null : new Value(slot.key, slot.fallback, false),
     place: places[index]!,
+    form: places[index]!.index,
   }));
   return ok({ literals, slots: filled, diagnostics, url });
 }

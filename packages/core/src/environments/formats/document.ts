@@ -105,11 +105,12 @@ function parseAsYaml(text: string): { document: Document.Parsed; lineAt: LineAt 
     // Every scalar is text: no number is rounded, no `no` becomes false.
     schema: 'failsafe',
     merge: false,
-    // The library compares each key with all others, which takes minutes on a hostile file; `fieldsOf` looks them up.
+    // The library compares each key with all others, 7 seconds for 30,000 of them; `fieldsOf` looks them up.
     uniqueKeys: false,
     // A pretty error quotes the line, and with it the value.
     prettyErrors: false,
-    logLevel: 'silent',
+    // 'silent' would also keep silent about a second document, and drop it.
+    logLevel: 'error',
     lineCounter: lines,
   });
   return { document, lineAt: (offset) => Math.max(1, lines.linePos(offset).line) };
@@ -122,7 +123,7 @@ function placeOf(node: unknown, lineAt: LineAt, scalar: ScalarReader, lineAbove 
   if (isAlias(parsed)) return { kind: 'refused', line, reason: 'an alias (*name)' };
   if (parsed.tag !== undefined && parsed.tag !== 'tag:yaml.org,2002:str')
     return { kind: 'refused', line, reason: 'a value with a tag (!…)' };
-  if (isScalar(parsed)) return { line, ...scalar(parsed as Scalar) };
+  if (isScalar(parsed)) return { line, ...scalar(parsed) };
   if (isSeq(parsed))
     return { kind: 'list', line, items: () => parsed.items.map((item) => placeOf(item, lineAt, scalar, line)) };
   if (!isMap(parsed)) return { kind: 'refused', line, reason: 'something unknown' };

@@ -23,17 +23,20 @@ const SCANNER = { fast: true };
  */
 export function readDotenv(text: string): Result<VariableFile, InvalidInput> {
   const { marked, marks, markPattern } = mark(text);
+  const onlyAMark = new RegExp(`^${markPattern.source}$`);
   const issues = new Issues();
   const variables: VariableInput[] = [];
   const lines = new Map<string, number>();
   const understood = new Set<number>();
 
   for (const [markedKey, markedValue] of Object.entries(parse(marked, SCANNER))) {
-    const value = markedValue.replace(markPattern, (_, index: string) => {
-      understood.add(Number(index));
-      return marks[Number(index)]?.original ?? '';
+    const value = markedValue.replace(markPattern, (_, index: string, offset: number) => {
+      const original = marks[Number(index)]?.original ?? '';
+      // A value that begins here began on a line of its own, perhaps with a quote that is hidden behind the mark.
+      if (original !== '' || offset > 0) understood.add(Number(index));
+      return original;
     });
-    const index = Number(new RegExp(`^${markPattern.source}$`).exec(markedKey)?.[1]);
+    const index = Number(onlyAMark.exec(markedKey)?.[1]);
     const found = marks[index];
     if (!found || found.original === '') continue;
     understood.add(index);
@@ -72,10 +75,11 @@ function mark(text: string): { marked: string; marks: readonly Mark[]; markPatte
   const marks: Mark[] = [];
   let line = 1;
   let counted = 0;
-  // `^` is what it is for dotenv: it also stands behind U+2028 and U+2029.
+  // `^` is what it is for dotenv: it also stands behind U+2028 and U+2029, although a value may go on over these.
   const marked = text.replace(
     /^([^\S\n\u2028\u2029]*)(export[^\S\n\u2028\u2029]+(?=[\w.-]))?(?:([\w.-]+)|(?=[^\s#]))/gm,
     (_, space: string, exported: string | undefined, word: string | undefined, offset: number) => {
+      if (word === undefined && offset > 0 && text[offset - 1] !== '\n') return space;
       for (; counted < offset; counted++) if (text[counted] === '\n') line++;
       marks.push({ line, original: word ?? '' });
       return `${space}${exported ?? ''}${prefix}${marks.length - 1}_`;
@@ -117,10 +121,14 @@ function assignmentOf(variable: PlainVariable): string | null {
   return null;
 }
 
-/** From the plainest to the oddest. Single quotes come first because other tools expand `$` in double ones. */
+/**
+ * From the plainest to the oddest. Single quotes come before double ones, in which other tools expand `$`, and quotes that the value has
+ * itself come late: dotenv can read them, few others can.
+ */
 function waysToWrite(value: string): string[] {
   const escaped = value.replaceAll('\n', '\\n').replaceAll('\r', '\\r');
-  const quoted = [`'${value}'`, `"${value}"`, `\`${value}\``, `"${escaped}"`];
+  const free = ["'", '"', '`'].filter((quote) => !value.includes(quote)).map((quote) => quote + value + quote);
+  const quoted = [...free, `"${escaped}"`, `'${value}'`, `"${value}"`, `\`${value}\``];
   // dotenv reads `\'` as not the end if it finds another quote that can be. The comment puts one there that cannot.
   const guarded = quoted.map((written) => `${written} #${written.slice(-1)}.`);
   const ways = [...quoted, value, escaped, ...guarded];

@@ -1,5 +1,6 @@
 import { okAsync } from '../../kernel/result.ts';
 import type { Storage } from '../port.ts';
+import { memoryDataKeys } from './data-keys.ts';
 import { memoryEnvironments } from './environments.ts';
 import { memoryJournal } from './journal.ts';
 import { memoryProjects } from './projects.ts';
@@ -20,6 +21,7 @@ export function memoryStorage({ tables = new MemoryTables() }: { readonly tables
     projects: memoryProjects(session),
     environments: memoryEnvironments(session),
     journal: memoryJournal(session),
+    dataKeys: memoryDataKeys(session),
     migrate: () => answer(session, () => ({ applied: [] })),
     status: () => answer(session, () => ({ ready: true, applied: [], pending: [], unknown: [] })),
     close: () => {

@@ -2,6 +2,7 @@ import { encodeVariables } from '../../environments/model.ts';
 import type { StoredEnvironment } from '../../environments/model.ts';
 import type { JournalEntry } from '../../journal/model.ts';
 import type { KeyRecord } from '../../kernel/idempotency.ts';
+import type { StoredDataKey } from '../../keys/model.ts';
 import type { StoredProject } from '../../projects/model.ts';
 
 /** An entry that waits for delivery, or was parked. */
@@ -33,6 +34,7 @@ export interface OrgTables {
   readonly queue: Map<string, QueuedEntry>;
   readonly leases: Map<number, LaneLease>;
   readonly keys: Map<string, KeyRecord>;
+  readonly dataKeys: Map<string, StoredDataKey>;
 }
 
 /**
@@ -47,6 +49,11 @@ export class MemoryTables {
     return [...this.#orgs.values()];
   }
 
+  /** Forgets everything. */
+  clear(): void {
+    this.#orgs.clear();
+  }
+
   of(orgId: string): OrgTables {
     let org = this.#orgs.get(orgId);
     if (org === undefined) {
@@ -58,6 +65,7 @@ export class MemoryTables {
         queue: new Map(),
         leases: new Map(),
         keys: new Map(),
+        dataKeys: new Map(),
       };
       this.#orgs.set(orgId, org);
     }

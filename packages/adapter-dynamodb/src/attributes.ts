@@ -1,0 +1,49 @@
+import type { AttributeValue } from '@aws-sdk/client-dynamodb';
+import { utf8Length } from '@vivarium/core/storage';
+
+/** An item as it is stored. Ours hold texts and whole numbers only. */
+export type Item = Readonly<Record<string, AttributeValue>>;
+
+export const text = (value: string): AttributeValue => ({ S: value });
+export const integer = (value: number): AttributeValue => ({ N: String(value) });
+export const time = (value: Date): AttributeValue => integer(value.getTime());
+
+/** The attributes that have a value; `null` leaves one out. */
+export function present(attributes: Readonly<Record<string, AttributeValue | null>>): Item {
+  return Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== null)) as Item;
+}
+
+export function textOf(item: Item, name: string): string {
+  return item[name]?.S ?? damaged(item, name);
+}
+
+export function optionalTextOf(item: Item, name: string): string | null {
+  return item[name]?.S ?? null;
+}
+
+export function integerOf(item: Item, name: string): number {
+  const digits = item[name]?.N;
+  return digits === undefined ? damaged(item, name) : Number(digits);
+}
+
+export function timeOf(item: Item, name: string): Date {
+  return new Date(integerOf(item, name));
+}
+
+/** Something else than this library wrote the item, or took an attribute away. */
+export class DamagedItem extends Error {
+  override readonly name = 'DamagedItem';
+}
+
+function damaged(item: Item, name: string): never {
+  throw new DamagedItem(`the item ${item['pk']?.S} / ${item['sk']?.S} has no ${name}`);
+}
+
+/** Bytes that an item takes, at most: DynamoDB counts names and texts in UTF-8 and a number with up to 21 bytes. */
+export function sizeOf(item: Item): number {
+  let bytes = 0;
+  for (const [name, value] of Object.entries(item)) {
+    bytes += utf8Length(name) + (value.S === undefined ? 21 : utf8Length(value.S));
+  }
+  return bytes;
+}

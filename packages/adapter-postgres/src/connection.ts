@@ -1,0 +1,90 @@
+/**
+ * The connections that this package can work on, by what it needs of them: pg's pool and clients, PGlite, Kysely's transactions. Written down
+ * here, so that nobody's declarations are needed who does not use them.
+ */
+import type { Row } from '@vivarium/sql';
+
+export interface PostgresQuery {
+  readonly name?: string;
+  readonly text: string;
+  readonly values?: unknown[];
+}
+
+/** A pg `Client`, or a client of a pool. */
+export interface PostgresClient {
+  query(query: PostgresQuery): Promise<{ readonly rows: unknown[] }>;
+}
+
+/** A pg `Pool`. */
+export interface PostgresPool extends PostgresClient {
+  connect(): Promise<PostgresClient & { release(error?: Error | boolean): void }>;
+}
+
+/** A transaction of PGlite. */
+export interface PGliteTransaction {
+  query(query: string, params?: unknown[]): Promise<{ readonly rows: unknown[] }>;
+  exec(query: string): Promise<unknown>;
+  rollback(): Promise<void>;
+}
+
+/** A `PGlite`. */
+export interface PGliteDatabase {
+  query(query: string, params?: unknown[]): Promise<{ readonly rows: unknown[] }>;
+  transaction<T>(work: (transaction: PGliteTransaction) => Promise<T>): Promise<T>;
+}
+
+/** A transaction of Kysely on PostgreSQL, controlled or not. Its plugins are left aside. */
+export interface KyselyTransaction {
+  readonly isTransaction: boolean;
+  withoutPlugins(): object;
+}
+
+/** What `within` takes: the caller's own open transaction. */
+export type PostgresTransaction = PostgresClient | PGliteTransaction | KyselyTransaction;
+
+/** Sends one statement. Rejects with whatever the driver has to say. `name` asks to keep it prepared under this name. */
+export type Send = (text: string, values?: unknown[], name?: string) => Promise<readonly Row[]>;
+
+export function sendOver(client: PostgresClient): Send {
+  return async (text, values, name) => {
+    const query = values === undefined ? { text } : name === undefined ? { text, values } : { name, text, values };
+    return (await client.query(query)).rows as Row[];
+  };
+}
+
+export function sendOverPGlite(database: Pick<PGliteDatabase, 'query'>): Send {
+  return async (text, values) => (await database.query(text, values)).rows as Row[];
+}
+
+/** A compiled query as Kysely's own `CompiledQuery.raw` makes it. */
+export function sendOverKysely(transaction: KyselyTransaction): Send {
+  const plain = transaction.withoutPlugins() as {
+    executeQuery(query: object): Promise<{ readonly rows: readonly Row[] }>;
+  };
+  return async (sql, parameters = []) => {
+    const query = { kind: 'RawNode', sqlFragments: [sql], parameters: [] };
+    return (await plain.executeQuery({ sql, parameters, query, queryId: { queryId: 'vivarium' } })).rows;
+  };
+}
+
+/** Tells what the caller has handed over, and refuses what is no transaction: nothing there could be undone. */
+export function sendWithin(transaction: PostgresTransaction): Send {
+  const given = transaction as Partial<Record<string, unknown>>;
+  if (typeof given['withoutPlugins'] === 'function') {
+    if (given['isTransaction'] === true) return sendOverKysely(transaction as KyselyTransaction);
+    throw new TypeError('within() takes a Kysely transaction, and this Kysely is not in one');
+  }
+  if (typeof given['transaction'] === 'function') {
+    throw new TypeError(
+      'within() takes the transaction that PGlite hands to the callback of transaction(), not PGlite itself',
+    );
+  }
+  if (typeof given['totalCount'] === 'number') {
+    throw new TypeError('within() takes a client of the pool on which BEGIN was called, not the pool itself');
+  }
+  if (typeof given['query'] !== 'function') {
+    throw new TypeError('within() takes an open transaction: of Kysely, of a pg client, or of PGlite');
+  }
+  if (typeof given['exec'] === 'function') return sendOverPGlite(transaction as PGliteTransaction);
+  return sendOver(transaction as PostgresClient);
+}

@@ -1,0 +1,47 @@
+import { storableTime } from '@vivarium/sql';
+import type { ColumnType, Dialect } from '@vivarium/sql';
+
+/** Without a cast, a parameter in a chain of CTEs has no type to take from its surroundings. */
+const casts: Record<ColumnType, string> = {
+  uuid: 'uuid',
+  text: 'text',
+  integer: 'int4',
+  time: 'timestamptz',
+  json: 'jsonb',
+};
+
+export function postgresDialect(schema: string): Dialect {
+  return {
+    table: (name) => `${quoted(schema)}.${name}`,
+
+    placeholder: (position, type) => `$${position}::${casts[type]}`,
+    positional: true,
+    bind: (_type, value) => (value instanceof Date ? storableTime(value).toISOString() : value),
+
+    asText: (type, expression) =>
+      type === 'time'
+        ? `to_char(${expression} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
+        : `(${expression})::text`,
+
+    after: ([a, b], [x, y]) => `(${a}, ${b}) > (${x}, ${y})`,
+    before: ([a, b], [x, y]) => `(${a}, ${b}) < (${x}, ${y})`,
+
+    contains: (text, part) => `strpos(${text}, ${part}) > 0`,
+    hasVariable: (column, key) => `${column} @> jsonb_build_array(jsonb_build_object('key', ${key}))`,
+
+    /** All of them see the database as it was before the first. */
+    together(deletions) {
+      const last = deletions.length - 1;
+      const chain = deletions.map((deletion, index) => `d${index} AS (${deletion} RETURNING 1)`).join(', ');
+      return `WITH ${chain} SELECT count(*)::text AS deleted FROM d${last}`;
+    },
+  };
+}
+
+export function quoted(identifier: string): string {
+  return `"${identifier.replaceAll('"', '""')}"`;
+}
+
+export function quotedText(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}

@@ -1,0 +1,11 @@
+export type {
+  KyselyTransaction,
+  PGliteDatabase,
+  PGliteTransaction,
+  PostgresClient,
+  PostgresPool,
+  PostgresQuery,
+  PostgresTransaction,
+} from './connection.ts';
+export { postgresStorage } from './postgres-storage.ts';
+export type { PostgresConnection, PostgresOptions, PostgresStorage } from './postgres-storage.ts';

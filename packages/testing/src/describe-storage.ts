@@ -1,0 +1,58 @@
+import process from 'node:process';
+import { afterAll, beforeAll, describe } from 'vitest';
+
+import type { MakeHarness } from './harness.ts';
+import { createSuite } from './suite.ts';
+import type { Suite, SuiteSize } from './suite.ts';
+import { testErrors, testErrorTable } from './errors.ts';
+import { testFidelity } from './fidelity.ts';
+import { testIdempotency } from './idempotency.ts';
+import { testPaging } from './paging.ts';
+import { testRaces } from './races.ts';
+
+/** In this order; the last ones look back on what the others did. */
+const themes: readonly ((suite: Suite) => void)[] = [
+  testFidelity,
+  testPaging,
+  testIdempotency,
+  testRaces,
+  testErrors,
+  testErrorTable,
+];
+
+/**
+ * Registers the whole conformance suite against one storage, with vitest. Each promise of the storage port is a test of its own; there is nothing to
+ * opt out of. A storage conforms when all of them pass.
+ *
+ * `size` bounds the random parts. What it leaves out comes from the environment (`VIVARIUM_TEST_SEED`, `VIVARIUM_TEST_CHAOS_COMMANDS`,
+ * `VIVARIUM_TEST_MODEL_COMMANDS`, `VIVARIUM_TEST_RACE_CLIENTS`) or is: a seed of the day, 2,000 commands, 2,000 commands, 50 clients.
+ *
+ * @example
+ * describeStorage('memory', memoryHarness);
+ */
+export function describeStorage(name: string, makeHarness: MakeHarness, size: Partial<SuiteSize> = {}): void {
+  const suite = createSuite({
+    seed: size.seed ?? fromEnvironment('VIVARIUM_TEST_SEED', Math.floor(Date.now() / 86_400_000)),
+    chaosCommands: size.chaosCommands ?? fromEnvironment('VIVARIUM_TEST_CHAOS_COMMANDS', 2_000),
+    modelCommands: size.modelCommands ?? fromEnvironment('VIVARIUM_TEST_MODEL_COMMANDS', 2_000),
+    raceClients: size.raceClients ?? fromEnvironment('VIVARIUM_TEST_RACE_CLIENTS', 50),
+  });
+
+  describe(`[${name}] storage`, () => {
+    beforeAll(async () => {
+      suite.start(await makeHarness());
+      await suite.harness.reset();
+    });
+    afterAll(() => suite.harness.close());
+
+    for (const theme of themes) theme(suite);
+  });
+}
+
+function fromEnvironment(variable: string, otherwise: number): number {
+  const text = process.env[variable];
+  if (text === undefined || text === '') return otherwise;
+  const number = Number(text);
+  if (!Number.isInteger(number) || number < 0) throw new RangeError(`${variable} must be a whole number, not ${text}`);
+  return number;
+}

@@ -1,0 +1,64 @@
+import { createVivarium } from '@vivarium/core';
+import type { Client, Method, Vivarium, VivariumOptions } from '@vivarium/core';
+
+import type { StorageHarness } from './harness.ts';
+
+/** How much the random parts of the suite do. */
+export interface SuiteSize {
+  /** Seed of everything random. A failure names it; give it again to repeat the run. */
+  readonly seed: number;
+  /** Commands of the chaos run, over all its clients. */
+  readonly chaosCommands: number;
+  /** Commands of the model test. */
+  readonly modelCommands: number;
+  /** Clients of one race. */
+  readonly raceClients: number;
+}
+
+/** What every test of the suite works with. */
+export interface Suite {
+  readonly size: SuiteSize;
+  /** There from the first test on. */
+  readonly harness: StorageHarness;
+  /** How calls ended, by method: `ok` and the codes of errors. */
+  readonly outcomes: ReadonlyMap<Method, ReadonlySet<string>>;
+  /** The name of an org that no other test uses. */
+  newOrg(): string;
+  /** Vivarium on the storage under test, or with other ports. */
+  vivarium(options?: Partial<VivariumOptions<unknown>>): Vivarium<unknown>;
+  /** A client for the user ada in an org of her own. */
+  inNewOrg(options?: Partial<VivariumOptions<unknown>>): { readonly org: string; readonly ada: Client<unknown> };
+}
+
+export interface StartableSuite extends Suite {
+  start(harness: StorageHarness): void;
+}
+
+export function createSuite(size: SuiteSize): StartableSuite {
+  const outcomes = new Map<Method, Set<string>>();
+  const run = Date.now().toString(36);
+  let started: StorageHarness | undefined;
+  let orgs = 0;
+
+  const telemetry = {
+    call({ method, outcome }: { method: string; outcome: string }) {
+      outcomes.set(method as Method, (outcomes.get(method as Method) ?? new Set()).add(outcome));
+    },
+  };
+  const suite: StartableSuite = {
+    size,
+    outcomes,
+    get harness() {
+      if (started === undefined) throw new Error('the harness is there from the first test on, not before');
+      return started;
+    },
+    start: (harness) => void (started = harness),
+    newOrg: () => `org-${run}-${++orgs}`,
+    vivarium: (options = {}) => createVivarium<unknown>({ storage: suite.harness.storage, telemetry, ...options }),
+    inNewOrg(options) {
+      const org = suite.newOrg();
+      return { org, ada: suite.vivarium(options).as({ org, type: 'user', id: 'ada' }) };
+    },
+  };
+  return suite;
+}
