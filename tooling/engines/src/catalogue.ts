@@ -1,6 +1,7 @@
 import { dynamodb } from './dynamodb.ts';
 import type { Engine, EngineName } from './engine.ts';
 import { mariadb, mariadbSnapshot } from './mariadb.ts';
+import { aws } from './moto.ts';
 import { mysql9 } from './mysql.ts';
 import { pglite } from './pglite.ts';
 import { postgres15, postgres18 } from './postgres.ts';
@@ -14,4 +15,5 @@ export const engines: Readonly<Record<EngineName, Engine>> = {
   mariadb,
   'mariadb-snapshot': mariadbSnapshot,
   dynamodb,
+  aws,
 };

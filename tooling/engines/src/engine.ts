@@ -7,6 +7,7 @@ export const engineNames = [
   'mariadb',
   'mariadb-snapshot',
   'dynamodb',
+  'aws',
 ] as const;
 
 /** One engine configuration. Tests carry it in front of their title: `[postgres-18] environments`. */

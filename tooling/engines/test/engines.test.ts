@@ -46,6 +46,21 @@ const pingDynamodb: Ping = async (url) => {
   return response.text();
 };
 
+const pingAws: Ping = async (url) => {
+  const response = await fetch(url, {
+    method: 'POST',
+    body: '{}',
+    headers: {
+      'content-type': 'application/x-amz-json-1.1',
+      'x-amz-target': 'TrentService.ListKeys',
+      'x-amz-date': '20260101T000000Z',
+      authorization:
+        'AWS4-HMAC-SHA256 Credential=any/20260101/us-east-1/kms/aws4_request, SignedHeaders=host, Signature=any',
+    },
+  });
+  return response.text();
+};
+
 const answers: Readonly<Record<EngineName, { ping: Ping; says: RegExp }>> = {
   pglite: { ping: pingPglite, says: /^PostgreSQL \d+/ },
   'postgres-18': { ping: pingPostgres, says: /^PostgreSQL 18\./ },
@@ -54,6 +69,7 @@ const answers: Readonly<Record<EngineName, { ping: Ping; says: RegExp }>> = {
   mariadb: { ping: pingMysql, says: /^10\.11\..*MariaDB/ },
   'mariadb-snapshot': { ping: pingMysql, says: /^10\.11\..*MariaDB/ },
   dynamodb: { ping: pingDynamodb, says: /"TableNames":\[/ },
+  aws: { ping: pingAws, says: /"Keys":\s*\[/ },
 };
 
 await describeOnEngines(engineNames, (shared) => {
