@@ -3,8 +3,22 @@
  */
 import type { EnvironmentNameTaken, LastEnvironment } from './environments/errors.ts';
 import type {
+  ActionNotDefined,
+  ActionRequired,
+  CapacityReached,
+  ChangeInProgress,
+  ChangeSuperseded,
+  InstanceNameTaken,
+  InvalidToken,
+  SecretAccessDenied,
+  TypeHasInstances,
+  TypeNameTaken,
+  TypeNotReady,
+} from './ephemeral/errors.ts';
+import type {
   AccessDenied,
   IdempotencyMismatch,
+  IllegalTransition,
   InvalidInput,
   LimitReached,
   NotConfigured,
@@ -26,9 +40,17 @@ import type {
 /** The class of every code that a client's method can answer with. */
 export interface ErrorByCode {
   access_denied: AccessDenied;
+  action_not_defined: ActionNotDefined;
+  action_required: ActionRequired;
+  capacity_reached: CapacityReached;
+  change_in_progress: ChangeInProgress;
+  change_superseded: ChangeSuperseded;
   environment_name_taken: EnvironmentNameTaken;
   idempotency_mismatch: IdempotencyMismatch;
+  illegal_transition: IllegalTransition;
+  instance_name_taken: InstanceNameTaken;
   invalid_input: InvalidInput;
+  invalid_token: InvalidToken;
   key_management_failure: KeyManagementFailure;
   last_environment: LastEnvironment;
   limit_reached: LimitReached;
@@ -39,9 +61,13 @@ export interface ErrorByCode {
   project_cycle: ProjectCycle;
   project_has_children: ProjectHasChildren;
   project_name_taken: ProjectNameTaken;
+  secret_access_denied: SecretAccessDenied;
   stale_version: StaleVersion;
   storage_failure: StorageFailure;
   template_too_large: TemplateTooLarge;
+  type_has_instances: TypeHasInstances;
+  type_name_taken: TypeNameTaken;
+  type_not_ready: TypeNotReady;
   unsafe_value: UnsafeValue;
   unsealing_failed: UnsealingFailed;
   variable_cycle: VariableCycle;
@@ -54,6 +80,16 @@ const read = ['invalid_input', 'access_denied', 'storage_failure'] as const;
 const command = [...read, 'stale_version', 'idempotency_mismatch'] as const;
 const sealing = ['not_configured', 'key_management_failure', 'unsealing_failed'] as const;
 const resolve = [...read, 'not_found', ...sealing, 'variable_cycle', 'variables_too_large'] as const;
+
+const typeMove = [...command, 'not_found', 'illegal_transition'] as const;
+const startChange = [
+  ...command,
+  'not_found',
+  'change_in_progress',
+  'illegal_transition',
+  'action_not_defined',
+  'not_configured',
+] as const;
 
 /** Method by method, the codes that its result can hold. */
 export const methodErrors = {
@@ -83,6 +119,48 @@ export const methodErrors = {
   'environments.reveal': [...read, 'not_found', ...sealing],
   'environments.resolve': resolve,
   'environments.render': [...resolve, 'template_too_large', 'missing_variable', 'unsafe_value', 'output_too_large'],
+
+  'ephemeral.types.create': [...command, 'type_name_taken'],
+  'ephemeral.types.get': [...read, 'not_found'],
+  'ephemeral.types.list': read,
+  'ephemeral.types.update': [...command, 'not_found', 'type_name_taken', 'action_not_defined'],
+  'ephemeral.types.publish': [...typeMove, 'action_not_defined'],
+  'ephemeral.types.cordon': typeMove,
+  'ephemeral.types.uncordon': typeMove,
+  'ephemeral.types.delete': [...typeMove, 'type_has_instances'],
+  'ephemeral.actions.define': typeMove,
+  'ephemeral.actions.list': [...read, 'not_found'],
+  'ephemeral.actions.remove': [...command, 'not_found', 'action_required'],
+  'ephemeral.secretDefinitions.define': [...typeMove, 'limit_reached'],
+  'ephemeral.secretDefinitions.list': [...read, 'not_found'],
+  'ephemeral.secretDefinitions.remove': [...command, 'not_found'],
+  'ephemeral.instances.create': [
+    ...command,
+    'not_found',
+    'type_not_ready',
+    'capacity_reached',
+    'instance_name_taken',
+  ],
+  'ephemeral.instances.get': [...read, 'not_found'],
+  'ephemeral.instances.list': [...read, 'not_found'],
+  'ephemeral.instances.extend': [...command, 'not_found', 'limit_reached', 'illegal_transition'],
+  'ephemeral.instances.touch': [...command, 'not_found', 'illegal_transition'],
+  'ephemeral.instances.acknowledgeCleanUp': [...command, 'not_found', 'change_in_progress', 'illegal_transition'],
+  'ephemeral.instances.remove': [...command, 'not_found', 'illegal_transition'],
+  'ephemeral.instances.provision': startChange,
+  'ephemeral.instances.deploy': startChange,
+  'ephemeral.instances.cleanUp': startChange,
+  'ephemeral.instances.sleep': startChange,
+  'ephemeral.instances.wakeUp': startChange,
+  'ephemeral.instances.deprovision': startChange,
+  'ephemeral.stateChanges.get': [...read, 'not_found'],
+  'ephemeral.stateChanges.list': [...read, 'not_found'],
+  'ephemeral.stateChanges.cancel': [...command, 'not_found', 'change_superseded'],
+  'ephemeral.stateChanges.complete': [...command, 'not_found', 'invalid_token', 'change_superseded'],
+  'ephemeral.secrets.read': [...read, 'not_found', 'invalid_token', 'secret_access_denied', ...sealing],
+  'ephemeral.secrets.readAll': [...read, 'not_found', 'invalid_token', ...sealing],
+  'ephemeral.secrets.write': [...command, 'not_found', 'invalid_token', 'secret_access_denied', ...sealing],
+  'ephemeral.sweep': read,
 
   'keys.rewrap': [...read, ...sealing],
   'keys.rotate': [...read, 'not_found', ...sealing],

@@ -10,6 +10,7 @@ export { err, ok, Result, ResultAsync, safeTry, unwrap } from './kernel/result.t
 export {
   AccessDenied,
   IdempotencyMismatch,
+  IllegalTransition,
   InvalidInput,
   isVivariumError,
   LimitReached,
@@ -37,6 +38,48 @@ export { SecretText } from './kernel/secret-text.ts';
 export { ProjectCycle, ProjectHasChildren, ProjectNameTaken } from './projects/errors.ts';
 export type { Project } from './projects/model.ts';
 export type { InitialEnvironment, Projects } from './projects/service.ts';
+
+export {
+  ActionNotDefined,
+  ActionRequired,
+  CapacityReached,
+  ChangeInProgress,
+  ChangeSuperseded,
+  InstanceNameTaken,
+  InvalidToken,
+  SecretAccessDenied,
+  TypeHasInstances,
+  TypeNameTaken,
+  TypeNotReady,
+} from './ephemeral/errors.ts';
+export {
+  acknowledgements,
+  finalStates,
+  instanceStates,
+  legalChanges,
+  lifecycle,
+  pendingStates,
+  stateChangeTypes,
+} from './ephemeral/lifecycle.ts';
+export type { InstanceState, StateChangeType, Transition } from './ephemeral/lifecycle.ts';
+export type {
+  ChangeResult,
+  EnvironmentType,
+  Instance,
+  SecretDefinition,
+  StateChange,
+  StateChangeAction,
+  Trigger,
+  TypeState,
+} from './ephemeral/model.ts';
+export type { PipelineCancel, PipelineRunner, PipelineStart, PipelineStarted } from './ephemeral/pipeline-runner.ts';
+export type { ActionSettings, SecretSettings, TypeSettings } from './ephemeral/rules.ts';
+export type { StateChanges } from './ephemeral/changes-service.ts';
+export type { Instances, StartInput } from './ephemeral/instances-service.ts';
+export type { SecretBearer, Secrets } from './ephemeral/secrets-service.ts';
+export type { Ephemeral } from './ephemeral/service.ts';
+export type { SweptInstance } from './ephemeral/sweep.ts';
+export type { EnvironmentTypes, EnvironmentTypeSummary } from './ephemeral/types-service.ts';
 
 export { EnvironmentNameTaken, LastEnvironment } from './environments/errors.ts';
 export type {

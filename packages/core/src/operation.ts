@@ -5,6 +5,7 @@
 import type * as z from 'zod';
 
 import type { ErrorOf, Method } from './errors.ts';
+import type { PipelineRunner } from './ephemeral/pipeline-runner.ts';
 import type { KeyManagement } from './keys/key-management.ts';
 import type { OpenedKeys } from './keys/opened-keys.ts';
 import type { Caller } from './kernel/actor.ts';
@@ -31,6 +32,7 @@ export interface Ports {
   readonly ids: IdSource;
   readonly random: Random;
   readonly keys: KeyManagement | null;
+  readonly pipelines: PipelineRunner | null;
   /** Data keys that are open in this process, for all orgs. */
   readonly opened: OpenedKeys;
   readonly telemetry: Telemetry | null;

@@ -6,6 +6,8 @@ import { Keys } from './keys/service.ts';
 import type { KeyManagement } from './keys/key-management.ts';
 import { defaultKeyCacheLimits, keyCacheLimits, OpenedKeys } from './keys/opened-keys.ts';
 import type { KeyCacheLimits } from './keys/opened-keys.ts';
+import type { PipelineRunner } from './ephemeral/pipeline-runner.ts';
+import { Ephemeral } from './ephemeral/service.ts';
 import { Journal } from './journal/service.ts';
 import { caller } from './kernel/actor.ts';
 import type { Caller } from './kernel/actor.ts';
@@ -37,6 +39,8 @@ export interface VivariumOptions<Transaction = never> {
   readonly random?: Random;
   /** What wraps the keys that sensitive values are sealed with: `localKeyring`, or a key management service. */
   readonly keys?: KeyManagement;
+  /** Starts the pipelines that carry out the state changes of ephemeral environments. */
+  readonly pipelines?: PipelineRunner;
   /** How long opened data keys are kept in memory; see `KeyCacheLimits` for the defaults. */
   readonly keyCache?: Partial<KeyCacheLimits>;
   readonly telemetry?: Telemetry;
@@ -47,6 +51,7 @@ export interface VivariumOptions<Transaction = never> {
 export interface Client<Transaction = never> {
   readonly projects: Projects;
   readonly environments: Environments;
+  readonly ephemeral: Ephemeral;
   readonly journal: Journal;
   readonly keys: Keys;
   /**
@@ -81,6 +86,7 @@ const options = z.strictObject({
   ids: port('next').optional(),
   random: port('next').optional(),
   keys: port('generateDataKey', 'unwrapDataKey', 'rewrapDataKey').optional(),
+  pipelines: port('start', 'cancel').optional(),
   keyCache: keyCacheLimits.optional(),
   telemetry: port('call').optional(),
   hooks: port().optional(),
@@ -106,6 +112,7 @@ export function createVivarium<Transaction = never>(
     ids: given.ids ?? { next: () => v7() },
     random: given.random ?? systemRandom,
     keys: given.keys ?? null,
+    pipelines: given.pipelines ?? null,
     opened: new OpenedKeys({ ...defaultKeyCacheLimits, ...withoutUndefined(given.keyCache ?? {}) }),
     telemetry: given.telemetry ?? null,
     hooks: given.hooks ?? {},
@@ -122,6 +129,7 @@ function client<Transaction>(ports: Ports, who: Caller): Client<Transaction> {
   return {
     projects: new Projects(scope),
     environments: new Environments(scope),
+    ephemeral: new Ephemeral(scope),
     journal: new Journal(scope),
     keys: new Keys(scope),
     within(transaction) {

@@ -168,3 +168,21 @@ export class StorageFailure extends VivariumError {
     this.transaction = details.transaction ?? null;
   }
 }
+
+/** A thing is in a state from which this does not lead on. `legal` names what would. */
+export class IllegalTransition extends VivariumError {
+  readonly code = 'illegal_transition';
+  readonly resource: string;
+  readonly state: string;
+  readonly change: string;
+  readonly legal: readonly string[];
+
+  constructor(resource: string, state: string, change: string, legal: readonly string[]) {
+    const instead = legal.length === 0 ? 'nothing is legal there' : `legal there: ${legal.join(', ')}`;
+    super(`${change} is not legal for ${resource === 'instance' ? 'an' : 'a'} ${resource} in ${state}; ${instead}`);
+    this.resource = resource;
+    this.state = state;
+    this.change = change;
+    this.legal = legal;
+  }
+}

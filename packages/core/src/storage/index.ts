@@ -16,6 +16,24 @@ export { decodeVariables, encodeVariables } from '../environments/model.ts';
 export type { ClaimedLane, JournalFilter, JournalPosition, JournalRepository, Lease } from '../journal/repository.ts';
 export type { JournalData, JournalEntry, JournalSubject, ParkedEntry } from '../journal/model.ts';
 export { laneCount, laneOf } from '../journal/model.ts';
+export type {
+  ChangeFacts,
+  EphemeralRepository,
+  InstanceFacts,
+  InstancePosition,
+  StoredTypeSummary,
+} from '../ephemeral/repository.ts';
+export type {
+  LoadedType,
+  SecretDefinition,
+  StateChangeAction,
+  StoredChange,
+  StoredInstance,
+  StoredSecret,
+  StoredType,
+} from '../ephemeral/model.ts';
+export { finalStates, stateChangeTypes } from '../ephemeral/lifecycle.ts';
+export type { InstanceState, StateChangeType } from '../ephemeral/lifecycle.ts';
 export type { KeyScope, StoredDataKey } from '../keys/model.ts';
 export type { DataKeyRepository } from '../keys/repository.ts';
 export type { PageRequest, StoredPage } from '../kernel/paging.ts';

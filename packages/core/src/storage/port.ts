@@ -1,4 +1,5 @@
 import type { EnvironmentRepository } from '../environments/repository.ts';
+import type { EphemeralRepository } from '../ephemeral/repository.ts';
 import type { JournalEntry } from '../journal/model.ts';
 import type { JournalRepository } from '../journal/repository.ts';
 import type { StorageFailure } from '../kernel/errors.ts';
@@ -64,6 +65,7 @@ export interface Storage<Transaction = never> {
   readonly name: string;
   readonly projects: ProjectRepository;
   readonly environments: EnvironmentRepository;
+  readonly ephemeral: EphemeralRepository;
   readonly journal: JournalRepository;
   readonly dataKeys: DataKeyRepository;
   /** Creates or upgrades tables. Safe to call from several processes at once. */

@@ -2,6 +2,7 @@ import { okAsync } from '../../kernel/result.ts';
 import type { Storage } from '../port.ts';
 import { memoryDataKeys } from './data-keys.ts';
 import { memoryEnvironments } from './environments.ts';
+import { memoryEphemeral } from './ephemeral.ts';
 import { memoryJournal } from './journal.ts';
 import { memoryProjects } from './projects.ts';
 import { MemoryTables } from './tables.ts';
@@ -20,6 +21,7 @@ export function memoryStorage({ tables = new MemoryTables() }: { readonly tables
     name: 'memory',
     projects: memoryProjects(session),
     environments: memoryEnvironments(session),
+    ephemeral: memoryEphemeral(session),
     journal: memoryJournal(session),
     dataKeys: memoryDataKeys(session),
     migrate: () => answer(session, () => ({ applied: [] })),

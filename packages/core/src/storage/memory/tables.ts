@@ -1,5 +1,6 @@
 import { encodeVariables } from '../../environments/model.ts';
 import type { StoredEnvironment } from '../../environments/model.ts';
+import type { StoredChange, StoredInstance, StoredSecret, StoredType } from '../../ephemeral/model.ts';
 import type { JournalEntry } from '../../journal/model.ts';
 import type { KeyRecord } from '../../kernel/idempotency.ts';
 import type { StoredDataKey } from '../../keys/model.ts';
@@ -35,6 +36,10 @@ export interface OrgTables {
   readonly leases: Map<number, LaneLease>;
   readonly keys: Map<string, KeyRecord>;
   readonly dataKeys: Map<string, StoredDataKey>;
+  readonly types: Map<string, StoredType>;
+  readonly instances: Map<string, StoredInstance>;
+  readonly stateChanges: Map<string, StoredChange>;
+  readonly secrets: Map<string, StoredSecret>;
 }
 
 /**
@@ -66,6 +71,10 @@ export class MemoryTables {
         leases: new Map(),
         keys: new Map(),
         dataKeys: new Map(),
+        types: new Map(),
+        instances: new Map(),
+        stateChanges: new Map(),
+        secrets: new Map(),
       };
       this.#orgs.set(orgId, org);
     }
