@@ -141,6 +141,7 @@ export class Template {
       text += form + this.#literals[index + 1]!;
       if (text.length > longest) return run.overflow();
     }
+    if (text.length > longest) return run.overflow();
     run.length += text.length;
     return text;
   }

@@ -139,8 +139,9 @@ function readStored(
     stored.set(key, { key, text, secret: sensitive || value instanceof SecretText, literal: false });
   }
 
-  const overrides = options?.overrides ?? {};
-  if (typeof overrides !== 'object') return invalid('options.overrides', 'must be a record of texts');
+  const { overrides = {} } = options ?? {};
+  if (typeof overrides !== 'object' || overrides === null)
+    return invalid('options.overrides', 'must be a record of texts');
   for (const [key, value] of Object.entries(overrides)) {
     const path = `options.overrides.${key}`;
     if (!KEY.test(key)) return invalid(path, 'a key must be 1 to 256 letters, digits, "_" or "-"');
