@@ -69,7 +69,7 @@ export function sendOverKysely(transaction: KyselyTransaction): Send {
 
 /** Tells what the caller has handed over, and refuses what is no transaction: nothing there could be undone. */
 export function sendWithin(transaction: PostgresTransaction): Send {
-  const given = transaction as Partial<Record<string, unknown>>;
+  const given = transaction as object as Readonly<Record<string, unknown>>;
   if (typeof given['withoutPlugins'] === 'function') {
     if (given['isTransaction'] === true) return sendOverKysely(transaction as KyselyTransaction);
     throw new TypeError('within() takes a Kysely transaction, and this Kysely is not in one');
