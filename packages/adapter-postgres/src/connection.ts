@@ -15,9 +15,16 @@ export interface PostgresClient {
   query(query: PostgresQuery): Promise<{ readonly rows: unknown[] }>;
 }
 
+/** A client that belongs to a pool. */
+export interface PooledClient extends PostgresClient {
+  release(destroy?: boolean): void;
+  on(event: 'error', listener: () => void): unknown;
+  removeListener(event: 'error', listener: () => void): unknown;
+}
+
 /** A pg `Pool`. */
-export interface PostgresPool extends PostgresClient {
-  connect(): Promise<PostgresClient & { release(error?: Error | boolean): void }>;
+export interface PostgresPool {
+  connect(): Promise<PooledClient>;
 }
 
 /** A transaction of PGlite. */
