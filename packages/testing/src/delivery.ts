@@ -107,6 +107,36 @@ export function testDelivery(suite: Suite): void {
       expect(await deliver()).toEqual([]);
     });
 
+    test.each([1, 100])(
+      'an entry that waits is not handed over behind one that was put back, in batches of %i',
+      async (batch) => {
+        const clock = fakeClock();
+        const { ada } = suite.inNewOrg({ clock });
+        const [environment] = await changes(ada, 1, 2);
+        const seen: number[] = [];
+        const handler = (entry: JournalEntry) => {
+          if (entry.subject.id !== environment!.id) return;
+          seen.push(entry.sequence);
+          throw new Error('no');
+        };
+        await unwrap(ada.journal.deliver({ handler, maxAttempts: 1, batch: 1 }));
+        expect(seen).toEqual([1, 2, 3]);
+        for (const { entry } of (await unwrap(ada.journal.listParked())).items) {
+          if (entry.sequence === 3) await unwrap(ada.journal.retryParked(entry.id));
+        }
+        await unwrap(ada.journal.deliver({ handler, maxAttempts: 5 }));
+        for (const { entry } of (await unwrap(ada.journal.listParked())).items)
+          await unwrap(ada.journal.retryParked(entry.id));
+        seen.length = 0;
+        const gentle = (entry: JournalEntry) => void seen.push(entry.sequence);
+        await unwrap(ada.journal.deliver({ handler: gentle, batch }));
+        expect(seen).toEqual([1, 2]);
+        clock.advance(1_000);
+        await unwrap(ada.journal.deliver({ handler: gentle, batch }));
+        expect(seen).toEqual([1, 2, 3]);
+      },
+    );
+
     test('after its last attempt an entry is parked, and what follows goes on', async () => {
       const clock = fakeClock();
       const { org, ada } = suite.inNewOrg({ clock });
@@ -444,7 +474,8 @@ export function testDelivery(suite: Suite): void {
         await unwrap(ada.projects.update(project.id, { name: 'Waiting, too' }));
         clock.advance(10);
 
-        const names = async () => (await everything((page) => ada.journal.list(page))).map(({ data }) => data['name']);
+        const names = async () =>
+          (await everything((page) => ada.journal.list(page))).map(({ data }) => String(data['name']));
         const first = fakeClock().now();
         expect(await unwrap(ada.journal.prune({ before: first }))).toEqual({ deleted: 0 });
         expect(await unwrap(ada.journal.prune({ before: new Date(first.getTime() + 1) }))).toEqual({ deleted: 1 });

@@ -12,6 +12,7 @@ import { testFidelity } from './fidelity.ts';
 import { testIdempotency } from './idempotency.ts';
 import { testIsolation } from './isolation.ts';
 import { testJournal } from './journal.ts';
+import { testModel } from './model.ts';
 import { testPaging } from './paging.ts';
 import { testProjects } from './projects.ts';
 import { testRaces } from './races.ts';
@@ -30,6 +31,7 @@ const themes: readonly ((suite: Suite) => void)[] = [
   testDelivery,
   testRaces,
   testChaos,
+  testModel,
   testErrors,
   testErrorTable,
 ];

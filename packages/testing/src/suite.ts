@@ -24,6 +24,8 @@ export interface Suite {
   readonly outcomes: ReadonlyMap<Method, ReadonlySet<string>>;
   /** The name of an org that no other test uses. */
   newOrg(): string;
+  /** A series for `sequentialIds` that no other test uses. */
+  newSeries(): number;
   /** Vivarium on the storage under test, or with other ports. */
   vivarium(options?: Partial<VivariumOptions<unknown>>): Vivarium<unknown>;
   /** A client for the user ada in an org of her own. */
@@ -39,6 +41,7 @@ export function createSuite(size: SuiteSize): StartableSuite {
   const run = Date.now().toString(36);
   let started: StorageHarness | undefined;
   let orgs = 0;
+  let series = 0;
 
   const telemetry = {
     call({ method, outcome }: { method: string; outcome: string }) {
@@ -54,6 +57,7 @@ export function createSuite(size: SuiteSize): StartableSuite {
     },
     start: (harness) => void (started = harness),
     newOrg: () => `org-${run}-${++orgs}`,
+    newSeries: () => ++series,
     vivarium: (options = {}) => createVivarium<unknown>({ storage: suite.harness.storage, telemetry, ...options }),
     inNewOrg(options) {
       const org = suite.newOrg();
