@@ -49,12 +49,12 @@ async function tryPackages(): Promise<number> {
     [
       { name: 'install from the tarballs', command: script('install') },
       { name: 'what is in the tarballs', command: script('tarballs') },
-    ],
-    [
       ...publishedPackages.flatMap((published): Check[] => [
         { name: `publint: ${published.name}`, command: ['publint', 'run', '--strict', tarball(folder, published)] },
         { name: `attw: ${published.name}`, command: ['attw', '--profile', 'esm-only', tarball(folder, published)] },
       ]),
+    ],
+    [
       { name: 'templates alone, from the tarball', command: ['node', 'tooling/check/templates-alone.ts', templates] },
       ...consumers.map((name): Check => ({ name: `consumer: ${name}`, command: script('consumer', name) })),
     ],
