@@ -65,7 +65,7 @@ export function testChaos(suite: Suite): void {
       `${chaosCommands} commands by ${clientCount} clients leave everything as promised (seed ${seed})`,
       { timeout: 600_000 },
       async () => {
-        const storages = [suite.harness.storage, await suite.harness.another()];
+        const storages = [suite.harness.storage, await suite.other()];
         const vivaria = storages.map((storage) => suite.vivarium({ storage, limits: chaosLimits }));
         const orgs = await together(3, () => newChaosOrg(suite));
         const clientOf = (index: number, { org }: ChaosOrg) =>

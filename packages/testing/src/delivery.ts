@@ -302,7 +302,7 @@ export function testDelivery(suite: Suite): void {
           },
         }),
       ).finally(() => (done = true));
-      const rival = suite.vivarium({ storage: await suite.harness.another() }).as({ org, type: 'user', id: 'rival' });
+      const rival = suite.vivarium({ storage: await suite.other() }).as({ org, type: 'user', id: 'rival' });
       await until(() => seen.length > 0);
       while (!done) {
         await unwrap(rival.journal.deliver({ handler: () => void seen.push('rival') }));
@@ -438,7 +438,7 @@ export function testDelivery(suite: Suite): void {
       test('of 20 that claim at once each lane has one holder', async () => {
         const { org, ada } = suite.inNewOrg({ clock: fakeClock(at) });
         for (let index = 0; index < 10; index++) await unwrap(ada.projects.create({ name: `P ${index}` }));
-        const storages = [suite.harness.storage, await suite.harness.another()];
+        const storages = [suite.harness.storage, await suite.other()];
         const claimed = await together(20, (index) =>
           unwrap(
             storages[index % 2]!.journal.claim({
@@ -526,7 +526,7 @@ export function testDelivery(suite: Suite): void {
   async function deliverers(count: number): Promise<{ clock: FakeClock; clients: readonly Client<unknown>[] }> {
     const clock = fakeClock();
     const org = suite.newOrg();
-    const storages = [suite.harness.storage, await suite.harness.another()];
+    const storages = [suite.harness.storage, await suite.other()];
     const clients = Array.from({ length: count }, (_, index) =>
       suite.vivarium({ clock, storage: storages[index % 2]! }).as({ org, type: 'service', id: `deliverer ${index}` }),
     );

@@ -29,10 +29,10 @@ const themes: readonly ((suite: Suite) => void)[] = [
   testTransactions,
   testJournal,
   testDelivery,
+  testErrors,
   testRaces,
   testChaos,
   testModel,
-  testErrors,
   testErrorTable,
 ];
 

@@ -62,7 +62,7 @@ interface Choices {
   readonly changeOptions: { readonly idempotencyKey?: string; readonly expectedVersion?: number };
 }
 
-type Answer = PromiseLike<unknown>;
+type Answer = ResultAsync<unknown, VivariumError> | Promise<unknown>;
 
 /** Walks a list page by page and gives all pages without their cursors. */
 async function pages<T>(

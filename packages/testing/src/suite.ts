@@ -1,5 +1,6 @@
 import { createVivarium } from '@vivarium/core';
 import type { Client, Method, Vivarium, VivariumOptions } from '@vivarium/core';
+import type { Storage } from '@vivarium/core/storage';
 
 import type { StorageHarness } from './harness.ts';
 
@@ -22,6 +23,8 @@ export interface Suite {
   readonly harness: StorageHarness;
   /** How calls ended, by method: `ok` and the codes of errors. */
   readonly outcomes: ReadonlyMap<Method, ReadonlySet<string>>;
+  /** A second storage on the same database, the same for all tests. */
+  other(): Promise<Storage<unknown>>;
   /** The name of an org that no other test uses. */
   newOrg(): string;
   /** A series for `sequentialIds` that no other test uses. */
@@ -40,6 +43,7 @@ export function createSuite(size: SuiteSize): StartableSuite {
   const outcomes = new Map<Method, Set<string>>();
   const run = Date.now().toString(36);
   let started: StorageHarness | undefined;
+  let other: Promise<Storage<unknown>> | undefined;
   let orgs = 0;
   let series = 0;
 
@@ -55,6 +59,7 @@ export function createSuite(size: SuiteSize): StartableSuite {
       if (started === undefined) throw new Error('the harness is there from the first test on, not before');
       return started;
     },
+    other: () => (other ??= suite.harness.another()),
     start: (harness) => void (started = harness),
     newOrg: () => `org-${run}-${++orgs}`,
     newSeries: () => ++series,
