@@ -80,7 +80,8 @@ export function dynamodbEnvironments(table: Table): EnvironmentRepository {
           const claim = environmentNameKey(orgId, projectId, nameKey);
           const holder = (await table.get(claim)).of(claim);
           if (holder === null) return { value: null };
-          const { environments } = await load(orgId, [{ projectId, id: textOf(holder, 'id') }]);
+          const { environments, found } = await load(orgId, [{ projectId, id: textOf(holder, 'id') }]);
+          if (!isThere(found.of(projectKey(orgId, projectId)))) return { value: null };
           const [environment] = environments;
           // Renamed or deleted in between: somebody else may have the name by now.
           return environment?.nameKey === nameKey ? { value: environment } : null;

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import {
   DeleteTableCommand,
   DynamoDBClient,
-  ScanCommand,
+  paginateScan,
   TransactionCanceledException,
   TransactionConflictException,
 } from '@aws-sdk/client-dynamodb';
@@ -64,8 +64,11 @@ export async function makeBench(url: string): Promise<Bench> {
       }
     },
     async items() {
-      const { Items = [] } = await client.send(new ScanCommand({ TableName: table, ConsistentRead: true }));
-      return Items;
+      const items: Record<string, AttributeValue>[] = [];
+      for await (const { Items = [] } of paginateScan({ client }, { TableName: table, ConsistentRead: true })) {
+        items.push(...Items);
+      }
+      return items;
     },
     async close() {
       await client.send(new DeleteTableCommand({ TableName: table }));

@@ -15,9 +15,16 @@ export interface PostgresClient {
   query(query: PostgresQuery): Promise<{ readonly rows: unknown[] }>;
 }
 
+/** A client that belongs to a pool. */
+export interface PooledClient extends PostgresClient {
+  release(destroy?: boolean): void;
+  on(event: 'error', listener: () => void): unknown;
+  removeListener(event: 'error', listener: () => void): unknown;
+}
+
 /** A pg `Pool`. */
-export interface PostgresPool extends PostgresClient {
-  connect(): Promise<PostgresClient & { release(error?: Error | boolean): void }>;
+export interface PostgresPool {
+  connect(): Promise<PooledClient>;
 }
 
 /** A transaction of PGlite. */
@@ -69,7 +76,7 @@ export function sendOverKysely(transaction: KyselyTransaction): Send {
 
 /** Tells what the caller has handed over, and refuses what is no transaction: nothing there could be undone. */
 export function sendWithin(transaction: PostgresTransaction): Send {
-  const given = transaction as Partial<Record<string, unknown>>;
+  const given = transaction as object as Readonly<Record<string, unknown>>;
   if (typeof given['withoutPlugins'] === 'function') {
     if (given['isTransaction'] === true) return sendOverKysely(transaction as KyselyTransaction);
     throw new TypeError('within() takes a Kysely transaction, and this Kysely is not in one');

@@ -49,6 +49,13 @@ export function toFailure(thrown: unknown, doing: Doing): StorageFailure {
   });
 }
 
+/** Whether the connection can be used again: the server has answered, and did not say goodbye. */
+export function connectionSurvives(thrown: unknown): boolean {
+  if (thrown instanceof StorageFailure) return true;
+  const { code, severity } = reported(thrown);
+  return code !== null && isSqlState(code) && severity !== 'FATAL' && severity !== 'PANIC';
+}
+
 interface Explained {
   readonly message: string;
   readonly retryable: boolean;
@@ -58,7 +65,7 @@ interface Explained {
 
 /** What the server answered, by its SQLSTATE. Whatever it refuses, it has undone. */
 function sqlState({ code, message }: Reported): Explained | null {
-  if (code === null || !/^[0-9A-Z]{5}$/.test(code) || /^E[A-Z]{4}$/.test(code)) return null;
+  if (code === null || !isSqlState(code)) return null;
   const answered = (text: string, retryable: boolean): Explained => ({ message: text, retryable, sent: 'none' });
   switch (code) {
     case '42P01':
@@ -103,6 +110,11 @@ function sqlState({ code, message }: Reported): Explained | null {
   }
   const resources = code.startsWith('53') || code.startsWith('58');
   return answered(`PostgreSQL refused the statement with ${code}`, resources);
+}
+
+/** SQLSTATEs have five characters, as EPIPE has. */
+function isSqlState(code: string): boolean {
+  return /^[0-9A-Z]{5}$/.test(code) && !/^E[A-Z]{4}$/.test(code);
 }
 
 /** What happened to the connection, by the words of Node and pg. Where nothing could be sent, nothing was. */

@@ -2,6 +2,7 @@ export type {
   KyselyTransaction,
   PGliteDatabase,
   PGliteTransaction,
+  PooledClient,
   PostgresClient,
   PostgresPool,
   PostgresQuery,

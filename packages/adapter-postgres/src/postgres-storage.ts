@@ -1,7 +1,7 @@
 import type { Storage } from '@vivarium/core/storage';
 import { sqlStorage } from '@vivarium/sql';
 
-import { sendOver, sendOverPGlite, sendWithin } from './connection.ts';
+import { sendOverPGlite, sendWithin } from './connection.ts';
 import type { PGliteDatabase, PostgresPool, PostgresTransaction, Send } from './connection.ts';
 import { postgresDialect } from './dialect.ts';
 import { BorrowedExecutor, OwnExecutor, turnOf } from './executor.ts';
@@ -9,6 +9,7 @@ import { Migrator } from './migrator.ts';
 import type { InTransaction } from './migrator.ts';
 import { OwnPool } from './own-pool.ts';
 import { PlanStatements } from './plan-statement.ts';
+import { inTransactionOver, sendOverPool } from './pooled.ts';
 
 /** Where the database is: a pg pool or a PGlite of the host's, which stay open, or a URL for a pool of our own. */
 export type PostgresConnection =
@@ -66,12 +67,8 @@ interface Link {
 
 function linkTo(connection: PostgresConnection): Link {
   if ('pool' in connection && typeof connection.pool?.connect === 'function') {
-    const { pool } = connection;
-    return {
-      send: sendOver(pool),
-      inTransaction: inTransactionOf(() => Promise.resolve(pool)),
-      close: async () => undefined,
-    };
+    const pool = () => Promise.resolve(connection.pool);
+    return { send: sendOverPool(pool), inTransaction: inTransactionOver(pool), close: async () => undefined };
   }
   if ('pglite' in connection && typeof connection.pglite?.transaction === 'function') {
     const { pglite } = connection;
@@ -83,37 +80,10 @@ function linkTo(connection: PostgresConnection): Link {
   }
   if ('connectionString' in connection && typeof connection.connectionString === 'string') {
     const own = new OwnPool(connection.connectionString);
-    return {
-      send: async (text, values, name) => sendOver(await own.pool())(text, values, name),
-      inTransaction: inTransactionOf(() => own.pool()),
-      close: () => own.close(),
-    };
+    const pool = () => own.pool();
+    return { send: sendOverPool(pool), inTransaction: inTransactionOver(pool), close: () => own.close() };
   }
   throw new TypeError('postgresStorage takes { pool } of pg, { pglite }, or { connectionString }');
-}
-
-function inTransactionOf(pool: () => Promise<PostgresPool>): InTransaction {
-  return async (work) => {
-    const client = await (await pool()).connect();
-    const send = sendOver(client);
-    let broken = true;
-    try {
-      await send('BEGIN');
-      const done = await work(send);
-      await send('COMMIT');
-      broken = false;
-      return done;
-    } catch (thrown) {
-      // What cannot be rolled back goes with its connection.
-      broken = await send('ROLLBACK').then(
-        () => false,
-        () => true,
-      );
-      throw thrown;
-    } finally {
-      client.release(broken);
-    }
-  };
 }
 
 function schemaName(schema: string): string {

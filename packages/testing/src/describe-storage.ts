@@ -4,19 +4,35 @@ import { afterAll, beforeAll, describe } from 'vitest';
 import type { MakeHarness } from './harness.ts';
 import { createSuite } from './suite.ts';
 import type { Suite, SuiteSize } from './suite.ts';
+import { testChaos } from './chaos.ts';
+import { testDelivery } from './delivery.ts';
+import { testEnvironments } from './environments.ts';
 import { testErrors, testErrorTable } from './errors.ts';
 import { testFidelity } from './fidelity.ts';
 import { testIdempotency } from './idempotency.ts';
+import { testIsolation } from './isolation.ts';
+import { testJournal } from './journal.ts';
+import { testModel } from './model.ts';
 import { testPaging } from './paging.ts';
+import { testProjects } from './projects.ts';
 import { testRaces } from './races.ts';
+import { testTransactions } from './transactions.ts';
 
-/** In this order; the last ones look back on what the others did. */
+/** In this order; the last one looks back on what all the others did. */
 const themes: readonly ((suite: Suite) => void)[] = [
   testFidelity,
+  testProjects,
+  testEnvironments,
   testPaging,
+  testIsolation,
   testIdempotency,
-  testRaces,
+  testTransactions,
+  testJournal,
+  testDelivery,
   testErrors,
+  testRaces,
+  testChaos,
+  testModel,
   testErrorTable,
 ];
 

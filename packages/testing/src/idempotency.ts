@@ -43,7 +43,7 @@ export function testIdempotency(suite: Suite): void {
       async (method) => {
         const org = suite.newOrg();
         const ada = { org, type: 'user', id: 'ada' };
-        const storages = [suite.harness.storage, await suite.harness.another()];
+        const storages = [suite.harness.storage, await suite.other()];
         const clients = storages.map((storage) => suite.vivarium({ storage }).as(ada));
         const world = await makeWorld(clients[0]!);
         const entries = await suite.harness.raw.count('journal', org);

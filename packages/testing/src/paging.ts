@@ -112,11 +112,11 @@ export function testPaging(suite: Suite): void {
       };
 
       test.each(Object.keys(lists))('%s', async (name) => {
-        const org = suite.newOrg();
+        const [org, series] = [suite.newOrg(), suite.newSeries()];
         const [tested, reference] = await Promise.all(
           [suite.harness.storage, memoryStorage()].map(async (storage) => {
             // The same ids and times on both, and many entries of the same millisecond.
-            const ports = { clock: fakeClock(), ids: sequentialIds(seriesOf(org)) };
+            const ports = { clock: fakeClock(), ids: sequentialIds(series) };
             const client = suite.vivarium({ storage, ...ports }).as({ org, type: 'user', id: 'ada' });
             const projectId = await fill(client, ports.clock.advance);
             return lists[name]!(client, projectId);
@@ -287,8 +287,4 @@ export function testPaging(suite: Suite): void {
 /** The same items in another order. */
 function shuffled<T>(items: readonly T[]): readonly T[] {
   return [...items].reverse().map((_, index, reversed) => reversed[(index * 7) % reversed.length]!);
-}
-
-function seriesOf(org: string): number {
-  return Number.parseInt(org.slice(org.lastIndexOf('-') + 1), 10);
 }

@@ -346,7 +346,7 @@ export function testRaces(suite: Suite): void {
   /** Clients of one org, on one storage and another one on the same database by turns. */
   async function racers(options: Parameters<Suite['vivarium']>[0] = {}) {
     const org = suite.newOrg();
-    const other = await suite.harness.another();
+    const other = await suite.other();
     const vivaria = [suite.vivarium(options), suite.vivarium({ ...options, storage: other })];
     const both = (index: number): Client<unknown> =>
       vivaria[index % 2]!.as({ org, type: 'user', id: `client ${index}` });

@@ -1,5 +1,6 @@
 import { createVivarium } from '@vivarium/core';
 import type { Client, Method, Vivarium, VivariumOptions } from '@vivarium/core';
+import type { Storage } from '@vivarium/core/storage';
 
 import type { StorageHarness } from './harness.ts';
 
@@ -22,8 +23,12 @@ export interface Suite {
   readonly harness: StorageHarness;
   /** How calls ended, by method: `ok` and the codes of errors. */
   readonly outcomes: ReadonlyMap<Method, ReadonlySet<string>>;
+  /** A second storage on the same database, the same for all tests. */
+  other(): Promise<Storage<unknown>>;
   /** The name of an org that no other test uses. */
   newOrg(): string;
+  /** A series for `sequentialIds` that no other test uses. */
+  newSeries(): number;
   /** Vivarium on the storage under test, or with other ports. */
   vivarium(options?: Partial<VivariumOptions<unknown>>): Vivarium<unknown>;
   /** A client for the user ada in an org of her own. */
@@ -38,7 +43,9 @@ export function createSuite(size: SuiteSize): StartableSuite {
   const outcomes = new Map<Method, Set<string>>();
   const run = Date.now().toString(36);
   let started: StorageHarness | undefined;
+  let other: Promise<Storage<unknown>> | undefined;
   let orgs = 0;
+  let series = 0;
 
   const telemetry = {
     call({ method, outcome }: { method: string; outcome: string }) {
@@ -52,8 +59,10 @@ export function createSuite(size: SuiteSize): StartableSuite {
       if (started === undefined) throw new Error('the harness is there from the first test on, not before');
       return started;
     },
+    other: () => (other ??= suite.harness.another()),
     start: (harness) => void (started = harness),
     newOrg: () => `org-${run}-${++orgs}`,
+    newSeries: () => ++series,
     vivarium: (options = {}) => createVivarium<unknown>({ storage: suite.harness.storage, telemetry, ...options }),
     inNewOrg(options) {
       const org = suite.newOrg();

@@ -40,8 +40,8 @@ export interface JournalRepository {
 
   /**
    * Leases one lane that has entries due at `now` and is leased by nobody, other than the lanes in `except`; `null` when there is none.
-   * Gives at most `limit` entries, those of one stream in the order of their sequence. A stream whose first entry waits for a
-   * later attempt gives none.
+   * Gives at most `limit` entries, those of one stream in the order of their sequence, up to the first that waits for a later
+   * attempt: that one, and what follows it, is not given.
    */
   claim(request: {
     readonly orgId: string;

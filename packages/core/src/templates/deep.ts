@@ -12,7 +12,7 @@ import { diagnosticsAt, Run } from './run.ts';
 import { assemble } from './template.ts';
 import type { Rendered } from './template.ts';
 import { utf8Length } from './text-size.ts';
-import { isResolved, valuesOf } from './variables.ts';
+import { isResolved, snapshotOf } from './variables.ts';
 import type { ResolvedVariables } from './variables.ts';
 
 /** What came out of a deep value: a copy with every text in it rendered, and the rest as in `Rendered`, for all texts together. */
@@ -41,7 +41,7 @@ export function renderDeep<T>(
   const read = readOptions(options);
   if (read.isErr()) return err(read.error);
 
-  const run = new Run(valuesOf(resolved), read.value);
+  const run = new Run(snapshotOf(resolved), read.value);
   const copy = readSafely('value', () => copyDeep(value, run, ''));
   if (copy.isErr()) return err(copy.error);
   const { maxBytes } = read.value;
@@ -51,7 +51,7 @@ export function renderDeep<T>(
   return ok({
     value: copy.value.value,
     secret,
-    used: run.used(copy.value.keys),
+    used: [...run.used],
     missing,
     diagnostics: copy.value.diagnostics,
   });
@@ -59,7 +59,6 @@ export function renderDeep<T>(
 
 export interface DeepCopy<T> {
   readonly value: T;
-  readonly keys: readonly string[];
   readonly diagnostics: readonly Diagnostic[];
 }
 
@@ -73,14 +72,13 @@ export function copyDeep<T>(
   run.locate = () => copier.path;
   const copy = copier.copy(value);
   if (copy === REFUSED) return err(copier.refusal ?? run.failure!);
-  return ok({ value: copy as T, keys: [...copier.keys], diagnostics: copier.diagnostics });
+  return ok({ value: copy as T, diagnostics: copier.diagnostics });
 }
 
 /** What comes back up when something was refused; why is in `Copier.refusal` or in the run. */
 const REFUSED = Symbol('refused');
 
 class Copier {
-  readonly keys = new Set<string>();
   readonly diagnostics: Diagnostic[] = [];
   refusal: TemplateTooLarge | InvalidInput | null = null;
   readonly #run: Run;
@@ -89,6 +87,8 @@ class Copier {
   readonly #steps: (string | number)[] = [];
   #depth = 0;
   #entries = 0;
+  /** Whether somebody has given `Object.prototype` properties that every loop over keys sees; asking each key is a third of the time. */
+  readonly #inherits = inheritsKeys();
 
   constructor(run: Run, root: string) {
     this.#run = run;
@@ -127,8 +127,6 @@ class Copier {
       return REFUSED;
     }
     const template = compiled.value;
-    const { keys } = template;
-    for (let index = 0; index < keys.length; index++) this.keys.add(keys[index]!);
     if (template.diagnostics.length > 0) this.diagnostics.push(...diagnosticsAt(template.diagnostics, this.path));
     return assemble(template, this.#run) ?? REFUSED;
   }
@@ -158,10 +156,11 @@ class Copier {
     // every getter once, and takes a property named `__proto__` for what it is.
     const copy: Record<string, unknown> = { ...record };
     for (const key in copy) {
-      if (!Object.hasOwn(copy, key)) continue;
+      if (this.#inherits && !Object.hasOwn(copy, key)) continue;
       this.#entries++;
-      this.#steps[depth] = key;
       const value = copy[key];
+      if (typeof value === 'number' || typeof value === 'boolean') continue;
+      this.#steps[depth] = key;
       const part = this.copy(value);
       if (part === REFUSED) return REFUSED;
       if (part !== value) replace(copy, key, part);
@@ -181,6 +180,11 @@ class Copier {
     this.refusal = new InvalidInput([{ path: this.path, message }]);
     return REFUSED;
   }
+}
+
+function inheritsKeys(): boolean {
+  for (const _ in {}) return true;
+  return false;
 }
 
 function replace(copy: Record<string, unknown>, key: string, value: unknown): void {

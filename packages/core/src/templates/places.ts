@@ -2,12 +2,9 @@ import { inspectBase } from './url-base.ts';
 import type { UnsafeReason } from './errors.ts';
 
 /**
- * A place is what a slot's surroundings demand of a value: how it is written there, and what is refused. A value is written for one place at
- * a time and knows nothing of the template, so that the written form can be kept with the value (`Value.at`).
+ * A place is what a slot's surroundings demand of a value: how it is written there, and what is refused there.
  */
 export interface Place {
-  /** Where `Value` keeps the form for this place. */
-  readonly index: number;
   /** What is said of a value that is refused. */
   readonly reason: UnsafeReason;
   /** The value as it stands in this place, or null where it is refused. */
@@ -17,54 +14,46 @@ export interface Place {
 const verbatim = (text: string) => text;
 
 /** Text, and raw slots of forms: anything, as it is. */
-export const TEXT: Place = { index: 0, reason: 'url_character', write: verbatim };
+export const TEXT: Place = { reason: 'url_character', write: verbatim };
 
 /** A header's value. Node and fetch refuse the same characters when they send; here it is said which variable holds them. */
 export const HEADER: Place = {
-  index: 1,
   reason: 'header_character',
   write: (text) => (isHeaderText(text) ? text : null),
 };
 
 /** Inside the quotes of a JSON string. */
 export const JSON_STRING: Place = {
-  index: 2,
   reason: 'json_string',
   write: (text) => (NEEDS_JSON_ESCAPE.test(text) ? JSON.stringify(text).slice(1, -1) : text),
 };
 
 /** Inside the quotes of a JSON string, escaped by whoever made the value. */
 export const RAW_JSON_STRING: Place = {
-  index: 3,
   reason: 'json_string',
   write: (text) => (typeof parsedJson(`"${text}"`) === 'string' ? text : null),
 };
 
 /** Outside the quotes: one whole scalar, so that the value cannot add members or close an object. */
 export const JSON_SCALAR: Place = {
-  index: 4,
   reason: 'json_scalar',
   write: (text) => (isJsonScalar(text) ? text : null),
 };
 
 /** A part of a path, query, fragment or form: what is not unreserved is percent-encoded, `/`, `?`, `&`, `=` and `+` too. */
-export const COMPONENT: Place = { index: 5, reason: 'url_dot_segment', write: encodeURIComponent };
+export const COMPONENT: Place = { reason: 'url_dot_segment', write: encodeURIComponent };
 
 /** A whole path segment, which may not be `.` or `..`. (`%2e` is not among them: a value's `%` is written `%25`.) */
 export const SEGMENT: Place = {
-  index: 6,
   reason: 'url_dot_segment',
   write: (text) => (text === '.' || text === '..' ? null : encodeURIComponent(text)),
 };
 
 /** The beginning of a URL, up to the text's `/`, `?` or `#`. */
 export const BASE: Place = {
-  index: 7,
   reason: 'url_base',
   write: (text) => (inspectBase(text) === null ? null : text),
 };
-
-export const PLACE_COUNT = 8;
 
 // eslint-disable-next-line no-control-regex
 const NEEDS_JSON_ESCAPE = /["\\\u0000-\u001f]/;

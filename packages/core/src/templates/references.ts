@@ -3,9 +3,9 @@ import type { Result } from '../kernel/result.ts';
 import { VariableCycle, VariablesTooLarge } from './errors.ts';
 import { mentionsSlot, parse } from './grammar.ts';
 import type { Parsed } from './grammar.ts';
+import { Snapshot } from './snapshot.ts';
 import { ONE_MEBIBYTE, utf8Length } from './text-size.ts';
 import { Value } from './value.ts';
-import type { Snapshot } from './value.ts';
 
 /**
  * References between variables are followed in two steps. `measure` orders the variables so that each comes after those it refers to, and
@@ -117,12 +117,11 @@ function sizeOf({ text, parsed }: Step, sizes: ReadonlyMap<string, Size>): Size 
 export function build(plan: Plan): Snapshot {
   const built = new Map<string, Value>();
   for (const step of plan.steps) built.set(step.key, buildValue(step, built));
-  const list = plan.keys.map((key) => built.get(key)!);
-  return { list, positions: new Map(list.map((value, index) => [value.key, index])) };
+  return new Snapshot(new Map(plan.keys.map((key) => [key, built.get(key)!])));
 }
 
 function buildValue({ key, text, secret, parsed }: Step, built: ReadonlyMap<string, Value>): Value {
-  if (parsed === null) return new Value(key, text, secret);
+  if (parsed === null) return new Value(text, secret);
   let whole = parsed.literals[0]!;
   let emptied = whole;
   let anySecret = secret;
@@ -145,5 +144,5 @@ function buildValue({ key, text, secret, parsed }: Step, built: ReadonlyMap<stri
     whole += parsed.literals[index + 1]!;
     emptied += parsed.literals[index + 1]!;
   });
-  return gaps.size === 0 ? new Value(key, whole, anySecret) : new Value(key, whole, anySecret, { gaps, emptied });
+  return gaps.size === 0 ? new Value(whole, anySecret) : new Value(whole, anySecret, { gaps, emptied });
 }

@@ -11,7 +11,7 @@ import type { RenderOptions } from './options.ts';
 import { diagnosticsAt, Run } from './run.ts';
 import { assemble } from './template.ts';
 import type { Rendered } from './template.ts';
-import { isResolved, valuesOf } from './variables.ts';
+import { isResolved, snapshotOf } from './variables.ts';
 import type { ResolvedVariables } from './variables.ts';
 
 /** A request whose parts are templates. */
@@ -54,13 +54,12 @@ export function renderRequest<Body = undefined>(
   if (!isResolved(resolved)) return invalid('resolved', 'must be what resolveVariables returned');
   const read = readOptions(options);
   if (read.isErr()) return err(read.error);
-  const run = new Run(valuesOf(resolved), read.value);
+  const run = new Run(snapshotOf(resolved), read.value);
   return readSafely<RenderedRequest<Body>, RequestError>('request', () => new RequestRenderer(run).render(request));
 }
 
 class RequestRenderer {
   readonly #run: Run;
-  readonly #keys = new Set<string>();
   readonly #diagnostics: Diagnostic[] = [];
 
   constructor(run: Run) {
@@ -88,7 +87,7 @@ class RequestRenderer {
       headers: headers.value,
       body: body.value,
       secret: run.secret,
-      used: run.used([...this.#keys]),
+      used: [...run.used],
       missing: run.missing,
       diagnostics: this.#diagnostics,
     });
@@ -103,7 +102,6 @@ class RequestRenderer {
         : err(compiled.error);
     }
     const template = compiled.value;
-    for (const key of template.keys) this.#keys.add(key);
     this.#diagnostics.push(...diagnosticsAt(template.diagnostics, at));
     this.#run.locate = () => at;
     const text = assemble(template, this.#run);
@@ -127,7 +125,6 @@ class RequestRenderer {
     if (typeof source === 'string')
       return this.#part('body', source, bodyContext(source, type)) as Result<Body, RequestError>;
     return copyDeep(source, this.#run, 'body').map((copy) => {
-      for (const key of copy.keys) this.#keys.add(key);
       this.#diagnostics.push(...copy.diagnostics);
       return copy.value;
     });

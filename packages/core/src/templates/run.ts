@@ -6,9 +6,9 @@ import type { TemplateContext, UnsafeReason } from './errors.ts';
 import type { Diagnostic } from './grammar.ts';
 import type { ReadOptions } from './options.ts';
 import type { Place } from './places.ts';
+import type { Snapshot } from './snapshot.ts';
 import { isWellFormed } from './text-size.ts';
 import { NOTHING, Value } from './value.ts';
-import type { Snapshot } from './value.ts';
 
 /** A slot of a template, ready to be filled. */
 export interface Slot {
@@ -19,10 +19,6 @@ export interface Slot {
   readonly offset: number;
   readonly source: string;
   readonly place: Place;
-  /** `place.index`, at hand. */
-  readonly form: number;
-  /** Where the key was found in the latest snapshot. Snapshots of one environment keep their order, so it is mostly there again. */
-  position: number;
 }
 
 /** Why rendering ended. */
@@ -35,51 +31,59 @@ export const NONE_MISSING: readonly string[] = Object.freeze([]);
  * Methods that find a reason to stop leave it in `failure` and return null.
  */
 export class Run {
-  readonly values: Snapshot;
+  readonly snapshot: Snapshot;
   readonly options: ReadOptions;
   /** Names the part that is being rendered; asked only when something is to be said about it. */
   locate: () => string = () => '';
-  /** What `Template` came to last. */
-  text = '';
-  secret = false;
   failure: RenderError | null = null;
-  /** Characters that came out so far. A character is at least one byte, so these never have to be more than `maxBytes`. */
+  /** What all templates of a request or deep value come to, added up by `assemble`. */
+  readonly used = new Set<string>();
+  secret = false;
   length = 0;
+  /** Whether the values found since this was last set to true depend on the snapshot alone, and so would be the same again. */
+  repeatable = true;
   #absent: Set<string> | null = null;
   #missing: Set<string> | null = null;
 
-  constructor(values: Snapshot, options: ReadOptions) {
-    this.values = values;
+  constructor(snapshot: Snapshot, options: ReadOptions) {
+    this.snapshot = snapshot;
     this.options = options;
   }
 
   /** What fills a slot: a value, the slot's own source where it is kept, or null where rendering has to stop. */
   find(slot: Slot): Value | string | null {
     if (slot.dynamic) return this.#dynamic(slot);
-    const position = this.values.positions.get(slot.key);
-    const value = position === undefined ? undefined : this.values.list[position];
+    const value = this.snapshot.values.get(slot.key);
     if (value === undefined) return this.#withoutValue(slot);
-    slot.position = position!;
     if (value.text === '') return slot.fallback ?? value;
-    if (value.gaps.size === 0) return value;
-    if (this.options.missing === 'error') {
-      const [[key, path]] = value.gaps as unknown as [[string, readonly string[]]];
-      return this.fail(new MissingVariable({ key, offset: slot.offset, at: this.locate() }, path));
-    }
-    for (const key of value.gaps.keys()) (this.#missing ??= new Set()).add(key);
-    if (this.options.missing === 'keep') return value;
-    return value.emptied.text === '' ? (slot.fallback ?? value.emptied) : value.emptied;
+    return value.gaps.size === 0 ? value : this.#withGaps(slot, value);
   }
 
   #withoutValue(slot: Slot): Value | string | null {
     (this.#absent ??= new Set()).add(slot.key);
     if (slot.fallback !== null) return slot.fallback;
-    if (this.options.missing === 'error') return this.fail(new MissingVariable(this.#where(slot)));
-    (this.#missing ??= new Set()).add(slot.key);
+    if (this.options.missing === 'error') return this.fail(new MissingVariable(this.#position(slot)));
+    this.#miss(slot.key);
     return this.options.missing === 'keep' ? slot.source : NOTHING;
   }
 
+  #withGaps(slot: Slot, value: Value): Value | null {
+    if (this.options.missing === 'error') {
+      const [[key, path]] = value.gaps as unknown as [[string, readonly string[]]];
+      return this.fail(new MissingVariable({ ...this.#position(slot), key }, path));
+    }
+    for (const key of value.gaps.keys()) this.#miss(key);
+    if (this.options.missing === 'keep') return value;
+    return value.emptied.text === '' ? (slot.fallback ?? value.emptied) : value.emptied;
+  }
+
+  #miss(key: string): void {
+    this.repeatable = false;
+    (this.#missing ??= new Set()).add(key);
+  }
+
   #dynamic(slot: Slot): Value | string | null {
+    this.repeatable = false;
     const builtIn = BUILT_IN.get(slot.key);
     const own = this.options.own.get(slot.key);
     if (builtIn === undefined && own === undefined) return this.#withoutValue(slot);
@@ -90,11 +94,10 @@ export class Run {
       return this.#badSource(slot, 'threw instead of returning a text');
     }
     const text = made instanceof SecretText ? made.reveal() : made;
-    if (typeof text !== 'string' || !isWellFormed(text))
+    if (typeof text !== 'string' || !isWellFormed(text)) {
       return this.#badSource(slot, 'must return a text without lone surrogates');
-    return text === '' && slot.fallback !== null
-      ? slot.fallback
-      : new Value(slot.key, text, made instanceof SecretText);
+    }
+    return text === '' && slot.fallback !== null ? slot.fallback : new Value(text, made instanceof SecretText);
   }
 
   #badSource(slot: Slot, message: string): null {
@@ -102,7 +105,7 @@ export class Run {
   }
 
   refuse(slot: Slot, context: TemplateContext, reason: UnsafeReason): null {
-    return this.fail(new UnsafeValue(this.#where(slot), context, reason));
+    return this.fail(new UnsafeValue(this.#position(slot), context, reason));
   }
 
   overflow(): null {
@@ -114,22 +117,22 @@ export class Run {
     return null;
   }
 
-  #where(slot: Slot) {
-    return { key: slot.key, offset: slot.offset, at: this.locate() };
+  #position({ key, offset }: Slot) {
+    return { key, offset, at: this.locate() };
   }
 
-  /** Of the keys in slots, those that had a value. */
-  used(keys: readonly string[]): readonly string[] {
+  /** Of the keys in a template's slots, those that had a value. */
+  found(keys: readonly string[]): readonly string[] {
     const absent = this.#absent;
-    return absent === null ? keys : keys.filter((key) => !absent.has(key));
+    return absent === null ? keys : Object.freeze(keys.filter((key) => !absent.has(key)));
   }
 
   get missing(): readonly string[] {
-    return this.#missing === null ? NONE_MISSING : [...this.#missing];
+    return this.#missing === null ? NONE_MISSING : Object.freeze([...this.#missing]);
   }
 }
 
 /** Diagnostics as they read in a part of something larger. */
 export function diagnosticsAt(diagnostics: readonly Diagnostic[], at: string): readonly Diagnostic[] {
-  return at === '' ? diagnostics : diagnostics.map((diagnostic) => ({ ...diagnostic, at }));
+  return diagnostics.map((diagnostic) => ({ ...diagnostic, at }));
 }

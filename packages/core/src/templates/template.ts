@@ -12,13 +12,13 @@ import { COMPONENT, HEADER, isHeaderText, TEXT } from './places.ts';
 import type { Place } from './places.ts';
 import { NONE_MISSING, Run } from './run.ts';
 import type { Slot } from './run.ts';
+import type { Filling } from './snapshot.ts';
 import { exceedsBytes } from './text-size.ts';
 import { UrlAssembler } from './url-assembler.ts';
 import { planUrl } from './url-plan.ts';
 import type { UrlPlan } from './url-plan.ts';
-import { interned, Value } from './value.ts';
-import type { Snapshot } from './value.ts';
-import { isResolved, valuesOf } from './variables.ts';
+import { Value } from './value.ts';
+import { isResolved, snapshotOf } from './variables.ts';
 import type { ResolvedVariables } from './variables.ts';
 
 /** What came out of a template. */
@@ -64,10 +64,13 @@ export class Template {
   static {
     parseTemplate = (source, context) => layOut(source, context).map((layout) => new Template(source, context, layout));
     assemble = (template, run) => {
-      if (template.#careful !== null) return template.#assembleUrl(run, template.#careful);
-      if (!template.#fillQuickly(run.values, run.options.maxBytes - run.length, run)) return template.#fill(run);
-      run.length += run.text.length;
-      return run.text;
+      const filling = run.snapshot.filling(template) ?? template.#fill(run);
+      if (filling === null) return null;
+      run.length += filling.length;
+      if (run.length > run.options.maxBytes) return run.overflow();
+      for (let index = 0; index < filling.used.length; index++) run.used.add(filling.used[index]!);
+      if (filling.secret) run.secret = true;
+      return template.#join(filling.forms);
     };
   }
 
@@ -87,95 +90,65 @@ export class Template {
     if (read.isErr()) return err(read.error);
 
     const { maxBytes } = read.value;
-    const values = valuesOf(resolved);
-    const rendered = { text: '', secret: false, used: this.keys, missing: NONE_MISSING, diagnostics: this.diagnostics };
-    if (this.#fillQuickly(values, maxBytes, rendered)) return ok(rendered);
-
-    const run = new Run(values, read.value);
-    const text = this.#careful === null ? this.#fill(run) : this.#assembleUrl(run, this.#careful);
-    if (text === null) return err(run.failure!);
+    const snapshot = snapshotOf(resolved);
+    let missing = NONE_MISSING;
+    let filling = snapshot.filling(this);
+    if (filling === undefined) {
+      const run = new Run(snapshot, read.value);
+      const filled = this.#fill(run);
+      if (filled === null) return err(run.failure!);
+      filling = filled;
+      missing = run.missing;
+    }
+    if (filling.length > maxBytes) return err(new OutputTooLarge(maxBytes, ''));
+    const text = this.#join(filling.forms);
     if (exceedsBytes(text, maxBytes)) return err(new OutputTooLarge(maxBytes, ''));
-    return ok({
-      text,
-      secret: run.secret,
-      used: run.used(this.keys),
-      missing: run.missing,
-      diagnostics: this.diagnostics,
-    });
+    return ok({ text, secret: filling.secret, used: filling.used, missing, diagnostics: this.diagnostics });
   }
 
-  /**
-   * The way of nearly every rendering after the first: each value is there and was written for its place before, and the text is far
-   * from its limit. Anything else is left to `#fill`; nothing has happened then.
-   */
-  #fillQuickly(values: Snapshot, maxBytes: number, rendered: { text: string; secret: boolean }): boolean {
-    if (this.#careful !== null) return false;
-    const { list } = values;
+  #join(forms: readonly string[]): string {
     const literals = this.#literals;
-    const slots = this.#slots;
-    const longest = maxBytes / 3;
     let text = literals[0]!;
-    let secret = false;
-    for (let index = 0; index < slots.length; index++) {
-      const slot = slots[index]!;
-      const value = list[slot.position];
-      if (value === undefined || value.key !== slot.key) return false;
-      const form = value.forms[slot.form];
-      if (!form) return false;
-      if (value.secret) secret = true;
-      text = text + form + literals[index + 1]!;
-      if (text.length > longest) return false;
-    }
-    if (text.length > longest) return false;
-    rendered.text = text;
-    if (secret) rendered.secret = true;
-    return true;
-  }
-
-  #fill(run: Run): string | null {
-    const longest = run.options.maxBytes - run.length;
-    let text = this.#literals[0]!;
-    for (let index = 0; index < this.#slots.length; index++) {
-      const form = this.#form(this.#slots[index]!, run);
-      if (form === null) return null;
-      text += form + this.#literals[index + 1]!;
-      if (text.length > longest) return run.overflow();
-    }
-    run.length += text.length;
+    for (let index = 0; index < forms.length; index++) text = text + forms[index]! + literals[index + 1]!;
     return text;
   }
 
-  /** What a slot is filled with: a value as it stands in its place, or what takes the place of one that is missing. */
-  #form(slot: Slot, run: Run): string | null {
-    const found = run.find(slot);
-    if (found === null || typeof found === 'string') return found;
-    if (found.secret) run.secret = true;
-    return found.at(slot.place) ?? run.refuse(slot, this.context, slot.place.reason);
-  }
-
-  #assembleUrl(run: Run, plan: UrlPlan): string | null {
-    const longest = run.options.maxBytes - run.length;
-    const url = new UrlAssembler(plan.leading);
-    const slots = this.#slots;
-    for (let index = 0; index <= slots.length; index++) {
-      const reason = url.literal(this.#literals[index]!);
-      if (reason !== null) return run.refuse(slots[index - 1]!, 'url', reason);
-      const slot = slots[index];
-      if (slot === undefined) break;
+  /** Finds and writes what goes into the slots. Remembered where it would be the same again, so that it is done once for a snapshot. */
+  #fill(run: Run): Filling | null {
+    const forms: string[] = [];
+    const url = this.#careful === null ? null : new UrlAssembler(this.#careful.leading);
+    let length = this.#literals[0]!.length;
+    let secret = false;
+    run.repeatable = true;
+    for (const [index, slot] of this.#slots.entries()) {
+      const reason = url?.literal(this.#literals[index]!) ?? null;
+      if (reason !== null) return run.refuse(this.#slots[index - 1]!, this.context, reason);
       const found = run.find(slot);
       if (found === null) return null;
-      if (typeof found === 'string') url.kept(found);
-      else {
-        if (found.secret) run.secret = true;
-        const refused = url.value(found.text, slot.raw);
-        if (refused !== null) return run.refuse(slot, 'url', refused);
-      }
-      if (url.text.length > longest) return run.overflow();
+      if (typeof found !== 'string' && found.secret) secret = true;
+      const form = url === null ? this.#write(slot, found, run) : this.#writeUrl(slot, found, run, url);
+      if (form === null) return null;
+      forms.push(form);
+      length += form.length + this.#literals[index + 1]!.length;
+      if (length > run.options.maxBytes) return run.overflow();
     }
-    const reason = url.finish();
-    if (reason !== null) return run.refuse(slots.at(-1)!, 'url', reason);
-    run.length += url.text.length;
-    return url.text;
+    const reason = url?.literal(this.#literals.at(-1)!) ?? url?.finish() ?? null;
+    if (reason !== null) return run.refuse(this.#slots.at(-1)!, this.context, reason);
+
+    const filling = { forms, length, secret, used: run.found(this.keys) };
+    if (run.repeatable) run.snapshot.remember(this, filling);
+    return filling;
+  }
+
+  #write(slot: Slot, found: Value | string, run: Run): string | null {
+    if (typeof found === 'string') return found;
+    return slot.place.write(found.text) ?? run.refuse(slot, this.context, slot.place.reason);
+  }
+
+  #writeUrl(slot: Slot, found: Value | string, run: Run, url: UrlAssembler): string | null {
+    const before = url.text.length;
+    const reason = typeof found === 'string' ? url.kept(found) : url.value(found.text, slot.raw);
+    return reason === null ? url.text.slice(before) : run.refuse(slot, this.context, reason);
   }
 }
 
@@ -198,11 +171,8 @@ function layOut(source: string, context: TemplateContext): Result<Layout, Invali
   const places = url?.places ?? placesOf(context, literals, slots);
   const filled = slots.map((slot, index) => ({
     ...slot,
-    key: interned(slot.key),
-    position: 0,
-    fallback: slot.fallback === null ? null : new Value(slot.key, slot.fallback, false),
+    fallback: slot.fallback === null ? null : new Value(slot.fallback, false),
     place: places[index]!,
-    form: places[index]!.index,
   }));
   return ok({ literals, slots: filled, diagnostics, url });
 }

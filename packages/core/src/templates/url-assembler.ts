@@ -52,7 +52,7 @@ export class UrlAssembler {
   }
 
   /** A slot that stays as it is written, because its variable is missing. */
-  kept(source: string): void {
+  kept(source: string): null {
     if (this.#state === 'start') this.#state = 'path';
     if (this.#state === 'authority') {
       this.#authority += source;
@@ -61,6 +61,7 @@ export class UrlAssembler {
     }
     if (this.#state === 'path') this.#segment += source;
     this.text += source;
+    return null;
   }
 
   finish(): UnsafeReason | null {

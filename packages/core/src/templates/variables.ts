@@ -7,8 +7,8 @@ import { KEY } from './grammar.ts';
 import { invalid, readSafely } from './options.ts';
 import { build, measure } from './references.ts';
 import type { StoredVariable } from './references.ts';
+import type { Snapshot } from './snapshot.ts';
 import { isWellFormed } from './text-size.ts';
-import type { Snapshot, Value } from './value.ts';
 
 /** A variable as it is stored. A `SecretText`, or any value with `sensitive: true`, makes it and all that refers to it secret. */
 export interface VariableInput {
@@ -28,8 +28,8 @@ export interface ResolveOptions {
   readonly overrides?: Readonly<Record<string, string | SecretText>> | undefined;
 }
 
-let valuesOf: (resolved: ResolvedVariables) => Snapshot;
-let create: (values: Snapshot) => ResolvedVariables;
+let snapshotOf: (resolved: ResolvedVariables) => Snapshot;
+let create: (snapshot: Snapshot) => ResolvedVariables;
 let isResolved: (something: unknown) => something is ResolvedVariables;
 
 /**
@@ -37,57 +37,53 @@ let isResolved: (something: unknown) => something is ResolvedVariables;
  * rendered with. Printed or turned into JSON, it shows no secret.
  */
 export class ResolvedVariables {
-  readonly #values: Snapshot;
+  readonly #snapshot: Snapshot;
 
-  private constructor(values: Snapshot) {
-    this.#values = values;
+  private constructor(snapshot: Snapshot) {
+    this.#snapshot = snapshot;
     Object.freeze(this);
   }
 
   static {
-    valuesOf = (resolved) => resolved.#values;
-    create = (values) => new ResolvedVariables(values);
+    snapshotOf = (resolved) => resolved.#snapshot;
+    create = (snapshot) => new ResolvedVariables(snapshot);
     isResolved = (something): something is ResolvedVariables =>
-      typeof something === 'object' && something !== null && #values in something;
+      typeof something === 'object' && something !== null && #snapshot in something;
   }
 
   /** How many variables there are. */
   get size(): number {
-    return this.#values.list.length;
+    return this.#snapshot.values.size;
   }
 
   /** The keys, in the order they were given; new ones of `overrides` last. */
   keys(): string[] {
-    return this.#values.list.map((value) => value.key);
+    return [...this.#snapshot.values.keys()];
   }
 
   has(key: string): boolean {
-    return this.#values.positions.has(key);
+    return this.#snapshot.values.has(key);
   }
 
   /** A variable's value, as a `SecretText` where it is secret; undefined where there is none. References that led to nothing are in it as they were written. */
   get(key: string): string | SecretText | undefined {
-    const value = this.#find(key);
+    const value = this.#snapshot.values.get(key);
     return value?.secret === true ? new SecretText(value.text) : value?.text;
   }
 
   /** Whether a sensitive value is in a variable, itself or through references. */
   isSecret(key: string): boolean {
-    return this.#find(key)?.secret ?? false;
+    return this.#snapshot.values.get(key)?.secret ?? false;
   }
 
   /** Key and value of each variable, secret ones as `***`. */
   toJSON(): Record<string, string> {
-    return Object.fromEntries(this.#values.list.map(({ key, secret, text }) => [key, secret ? '***' : text]));
-  }
-
-  #find(key: string): Value | undefined {
-    const position = this.#values.positions.get(key);
-    return position === undefined ? undefined : this.#values.list[position];
+    const shown = [...this.#snapshot.values].map(([key, { secret, text }]) => [key, secret ? '***' : text] as const);
+    return Object.fromEntries(shown);
   }
 }
 
-export { isResolved, valuesOf };
+export { isResolved, snapshotOf };
 
 /**
  * Follows the references between variables (`{{NAME}}` in a stored value, with the same defaults and escapes as in a template), once and in
@@ -139,8 +135,9 @@ function readStored(
     stored.set(key, { key, text, secret: sensitive || value instanceof SecretText, literal: false });
   }
 
-  const overrides = options?.overrides ?? {};
-  if (typeof overrides !== 'object') return invalid('options.overrides', 'must be a record of texts');
+  const { overrides = {} } = options ?? {};
+  if (typeof overrides !== 'object' || overrides === null)
+    return invalid('options.overrides', 'must be a record of texts');
   for (const [key, value] of Object.entries(overrides)) {
     const path = `options.overrides.${key}`;
     if (!KEY.test(key)) return invalid(path, 'a key must be 1 to 256 letters, digits, "_" or "-"');

@@ -659,9 +659,10 @@ describe.each(variableFormats)('any %s file', (format) => {
     texts.push(Array.from({ length: 30_000 }, (_, n) => `k${n}:`).join('\n'));
     texts.push(`{${Array.from({ length: 20_000 }, (_, n) => `"k${n}":1`).join(',')}}`);
     for (const text of texts) {
-      const started = performance.now();
+      // Time on the processor, which other tests on the same machine do not add to.
+      const started = process.cpuUsage();
       parseVariables(format, text);
-      expect(performance.now() - started, JSON.stringify(text.slice(0, 20))).toBeLessThan(5_000);
+      expect(process.cpuUsage(started).user / 1_000, JSON.stringify(text.slice(0, 20))).toBeLessThan(5_000);
     }
   });
 

@@ -1,4 +1,4 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
+import { Composer, isAlias, isMap, isScalar, isSeq, LineCounter, Parser } from 'yaml';
 import type { Document, ErrorCode } from 'yaml';
 
 import type { InvalidInput } from '../../kernel/errors.ts';
@@ -29,13 +29,9 @@ export interface Entry {
 
 /** Reads a YAML document. An empty one is `nothing`. */
 export function readYamlDocument(text: string): Result<Place, InvalidInput> {
-  const { document, lineAt } = parseAsYaml(text);
-  const [error] = document.errors;
-  if (error)
-    return err(
-      invalid('', `not valid YAML: ${yamlProblems[error.code] ?? 'not what may stand here'}`, lineAt(error.pos[0])),
-    );
-  return ok(placeOf(document.contents, lineAt, yamlScalar));
+  const { root, mistake, lineAt } = parseAsYaml(text);
+  if (!mistake) return ok(placeOf(root, lineAt, yamlScalar));
+  return err(invalid('', `not valid YAML: ${yamlProblems[mistake.code] ?? 'not what may stand here'}`, mistake.line));
 }
 
 /**
@@ -45,13 +41,9 @@ export function readYamlDocument(text: string): Result<Place, InvalidInput> {
 export function readJsonDocument(text: string): Result<Place, InvalidInput> {
   const problem = jsonProblem(text);
   if (problem) return err(invalid('', problem.message, problem.line));
-  const { document, lineAt } = parseAsYaml(text);
-  const [error] = document.errors;
-  if (error)
-    return err(
-      invalid('', `cannot be read: ${yamlProblems[error.code] ?? 'an unusual form of JSON'}`, lineAt(error.pos[0])),
-    );
-  return ok(placeOf(document.contents, lineAt, (node) => jsonScalar(text.slice(node.range?.[0], node.range?.[1]))));
+  const { root, mistake, lineAt } = parseAsYaml(text);
+  if (!mistake) return ok(placeOf(root, lineAt, (node) => jsonScalar(text.slice(node.range?.[0], node.range?.[1]))));
+  return err(invalid('', `cannot be read: ${yamlProblems[mistake.code] ?? 'an unusual form of JSON'}`, mistake.line));
 }
 
 /** The fields of a map by name. One that is given twice is an issue: which of the two was meant, nobody knows. */
@@ -99,9 +91,22 @@ type ScalarReader = (
 ) => { readonly kind: 'text' | 'literal'; readonly text: string } | { readonly kind: 'nothing' };
 type LineAt = (offset: number) => number;
 
-function parseAsYaml(text: string): { document: Document.Parsed; lineAt: LineAt } {
+interface ParsedYaml {
+  readonly root: unknown;
+  readonly mistake: { readonly code: ErrorCode; readonly line: number } | null;
+  readonly lineAt: LineAt;
+}
+
+/** Parses as far as the first mistake: a text that is no YAML at all can have one at every character. */
+function parseAsYaml(text: string): ParsedYaml {
   const lines = new LineCounter();
-  const document = parseDocument(text, {
+  const lineAt: LineAt = (offset) => Math.max(1, lines.linePos(offset).line);
+  const mistaken = (code: ErrorCode, offset: number): ParsedYaml => ({
+    root: null,
+    mistake: { code, line: lineAt(offset) },
+    lineAt,
+  });
+  const composer = new Composer({
     // Every scalar is text: no number is rounded, no `no` becomes false.
     schema: 'failsafe',
     merge: false,
@@ -109,11 +114,20 @@ function parseAsYaml(text: string): { document: Document.Parsed; lineAt: LineAt 
     uniqueKeys: false,
     // A pretty error quotes the line, and with it the value.
     prettyErrors: false,
-    // 'silent' would also keep silent about a second document, and drop it.
-    logLevel: 'error',
     lineCounter: lines,
   });
-  return { document, lineAt: (offset) => Math.max(1, lines.linePos(offset).line) };
+  const documents: Document.Parsed[] = [];
+  for (const token of new Parser(lines.addNewLine).parse(text)) {
+    if (token.type === 'error') return mistaken('UNEXPECTED_TOKEN', token.offset);
+    for (const document of composer.next(token)) documents.push(document);
+    if (documents.length > 1) break;
+  }
+  for (const document of composer.end()) documents.push(document);
+  const [document, another] = documents;
+  const [error] = document?.errors ?? [];
+  if (error) return mistaken(error.code, error.pos[0]);
+  if (another) return mistaken('MULTIPLE_DOCS', another.range[0]);
+  return { root: document?.contents, mistake: null, lineAt };
 }
 
 function placeOf(node: unknown, lineAt: LineAt, scalar: ScalarReader, lineAbove = 1): Place {
@@ -167,11 +181,10 @@ function jsonProblem(text: string): { message: string; line?: number } | null {
 
 /** For `undefined`, `NaN`, `'…'` and other things that YAML takes for text the engine names no position. */
 function lineOfForeignScalar(text: string): number | undefined {
-  const { document, lineAt } = parseAsYaml(text);
-  const [error] = document.errors;
-  if (error) return lineAt(error.pos[0]);
+  const { root, mistake, lineAt } = parseAsYaml(text);
+  if (mistake) return mistake.line;
   const open: Place[] = [
-    placeOf(document.contents, lineAt, (node) => foreignOrNothing(text.slice(node.range?.[0], node.range?.[1]))),
+    placeOf(root, lineAt, (node) => foreignOrNothing(text.slice(node.range?.[0], node.range?.[1]))),
   ];
   for (let place = open.pop(); place; place = open.pop()) {
     if (place.kind === 'text' || place.kind === 'refused') return place.line;

@@ -13,7 +13,7 @@ import { variableFormats } from './variable-file.ts';
 import type { ReadFile, VariableFile, VariableFormat } from './variable-file.ts';
 import { readYaml } from './yaml.ts';
 
-/** 256 KiB: several times what an environment may hold by default, and read in a second or so whatever is in it. */
+/** 256 KiB: several times what an environment may hold by default, and read in a second or two whatever is in it. */
 export const MAX_BYTES = 262_144;
 
 /** How a file is read. */

@@ -120,7 +120,7 @@ function byTime(a: JournalPosition, b: JournalPosition): number {
   return compareBytes(a.at, b.at) || compareBytes(a.id, b.id);
 }
 
-/** What can be delivered now, lane by lane: each stream's entries in their order, none of a stream whose first entry has to wait. */
+/** What can be delivered now, lane by lane: each stream's entries in their order, up to the first that has to wait. */
 function dueByLane(org: OrgTables, now: number): Map<number, QueuedEntry[]> {
   const streams = new Map<string, QueuedEntry[]>();
   for (const queued of org.queue.values()) {
@@ -132,9 +132,9 @@ function dueByLane(org: OrgTables, now: number): Map<number, QueuedEntry[]> {
   const lanes = new Map<number, QueuedEntry[]>();
   for (const entries of streams.values()) {
     entries.sort((a, b) => a.entry.sequence - b.entry.sequence);
-    const head = entries[0]!;
-    if (head.dueAt > now) continue;
-    lanes.set(head.lane, [...(lanes.get(head.lane) ?? []), ...entries]);
+    const waiting = entries.findIndex(({ dueAt }) => dueAt > now);
+    const due = waiting === -1 ? entries : entries.slice(0, waiting);
+    for (const queued of due) lanes.set(queued.lane, [...(lanes.get(queued.lane) ?? []), queued]);
   }
   return lanes;
 }

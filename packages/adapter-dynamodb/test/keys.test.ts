@@ -1,0 +1,124 @@
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+
+import type { JournalEntry } from '@vivarium/core/storage';
+
+import * as keys from '../src/keys.ts';
+import type { Key } from '../src/keys.ts';
+
+/** Texts made to run into what stands beside them. */
+const nasty = fc
+  .array(
+    fc.constantFrom(
+      '#',
+      '%',
+      '%23',
+      '%25',
+      'P',
+      'E',
+      'J',
+      '\u0001',
+      '\u007f',
+      '$',
+      '~',
+      '!',
+      '\u{1f331}',
+      'İ',
+      'a',
+      ' ',
+    ),
+    {
+      minLength: 1,
+      maxLength: 6,
+    },
+  )
+  .map((parts) => parts.join(''));
+
+const entry = (orgId: string, a: string, b: string): JournalEntry => ({
+  id: b,
+  orgId,
+  subject: { type: a, id: b },
+  stream: a,
+  sequence: 7,
+  action: 'x',
+  actor: { type: 't', id: 'i' },
+  at: new Date(0),
+  data: {},
+});
+
+/** Every kind of key, made from an org and two texts of a caller's choice. */
+const kinds: Record<string, (org: string, a: string, b: string) => Key> = {
+  project: (org, a) => keys.projectKey(org, a),
+  environment: keys.environmentKey,
+  variables: keys.variablesKey,
+  environmentName: keys.environmentNameKey,
+  projectName: (org, a) => keys.projectNameKey(org, a),
+  sibling: keys.siblingKey,
+  root: (org, a) => keys.siblingKey(org, null, a),
+  tree: keys.treeKey,
+  erasure: (org, a) => keys.erasureKey(org, a),
+  idempotency: (org, a) => keys.idempotencyKey(org, a),
+  entry: (org, a, b) => keys.entryKey(entry(org, a, b)),
+  queued: (org, a, b) => keys.queuedKey(entry(org, a, b)),
+  lease: (org) => keys.leaseKey(org, 5),
+  parked: (org, a, b) => keys.parkedKey(entry(org, a, b)),
+  parkedId: (org, a) => keys.parkedIdKey(org, a),
+};
+const kind = fc.constantFrom(...Object.keys(kinds));
+
+describe('keys', () => {
+  test('two things have two keys, whatever they are called', () => {
+    fc.assert(
+      fc.property(kind, kind, fc.tuple(nasty, nasty, nasty), fc.tuple(nasty, nasty, nasty), (one, other, x, y) => {
+        const a = kinds[one]!(...x);
+        const b = kinds[other]!(...y);
+        if (a.pk !== b.pk || a.sk !== b.sk) return;
+        expect(one).toBe(other);
+        // What the kind does not use may differ; what it uses must not.
+        expect(kinds[one]!(x[0], y[1], y[2])).toEqual(a);
+        expect(x[0]).toBe(y[0]);
+      }),
+      { numRuns: 20_000 },
+    );
+  });
+
+  test('no partition holds things of two orgs', () => {
+    fc.assert(
+      fc.property(kind, kind, nasty, nasty, nasty, nasty, (one, other, orgA, orgB, a, b) => {
+        fc.pre(orgA !== orgB);
+        expect(kinds[one]!(orgA, a, b).pk).not.toBe(kinds[other]!(orgB, a, b).pk);
+        expect(kinds[one]!(orgA, a, b).pk.startsWith('#')).toBe(false);
+      }),
+      { numRuns: 5_000 },
+    );
+  });
+
+  test('the parts of a key are read back as they were', () => {
+    fc.assert(
+      fc.property(nasty, nasty, nasty, (org, type, id) => {
+        expect(keys.partsOf(keys.subjectPartition(org, { type, id }))).toEqual([org, 'J', type, id]);
+      }),
+    );
+  });
+
+  test('the list of environments spans the project and its environments and nothing else', () => {
+    const { from, to } = keys.environmentSpan('o', 'p');
+    const inside = (sk: string) => sk >= from && sk <= to;
+    expect(inside(keys.projectKey('o', 'p').sk)).toBe(true);
+    expect(inside(keys.environmentKey('o', 'p', '~~~').sk)).toBe(true);
+    expect(inside(keys.variablesKey('o', 'p', '!').sk)).toBe(false);
+    expect(inside(keys.environmentNameKey('o', 'p', '!').sk)).toBe(false);
+  });
+
+  test('behind a prefix is behind every key that begins with it', () => {
+    fc.assert(
+      fc.property(nasty, nasty, (a, b) => {
+        const { sk } = keys.queuedKey(entry('o', a, b));
+        for (const prefix of [keys.streamPrefix(sk), keys.lanePrefix(keys.laneOfQueued(sk))]) {
+          expect(sk.startsWith(prefix)).toBe(true);
+          expect(keys.behind(prefix) > sk).toBe(true);
+        }
+      }),
+    );
+  });
+});

@@ -1,0 +1,64 @@
+import { storableTime } from '@vivarium/sql';
+import type { Constraint, Dialect, Table } from '@vivarium/sql';
+
+/** The two families of servers. What they spell alike is the dialect; what they do not is in `schema.ts` and `plan-text.ts`. */
+export type Flavour = 'mysql' | 'mariadb';
+
+export const defaultPrefix = 'vivarium_';
+
+/** One dialect for both: statements are made before anybody knows which server will answer. */
+export function mysqlDialect(prefix: string): Dialect {
+  return {
+    table: (name) => tableName(prefix, name),
+
+    placeholder: () => '?',
+    positional: false,
+    bind: (_type, value) => (value instanceof Date ? dateTime(value) : value),
+
+    asText: (type, expression) =>
+      type === 'time' ? `DATE_FORMAT(${expression}, '%Y-%m-%dT%H:%i:%s.%fZ')` : `CAST(${expression} AS CHAR)`,
+
+    // A comparison of rows would be right, but neither server uses an index for it.
+    after: ([a, b], [x, y]) => `(${a} >= ${x} AND (${a} > ${x} OR ${b} > ${y}))`,
+    before: ([a, b], [x, y]) => `(${a} <= ${x} AND (${a} < ${x} OR ${b} < ${y}))`,
+
+    contains: (text, part) => `INSTR(${text}, ${part}) > 0`,
+    // JSON_SEARCH would read _ and % in the key as wildcards.
+    hasVariable: (column, key) => `JSON_CONTAINS(${column}, JSON_OBJECT('key', ${key}))`,
+
+    together: () => null,
+  };
+}
+
+export function tableName(prefix: string, name: Table | 'migrations'): string {
+  return `\`${prefix}${name}\``;
+}
+
+/**
+ * A constraint's name in the database: it carries the prefix of the tables, because the names of foreign keys and checks are shared by all
+ * tables of a database.
+ */
+export function constraintName(prefix: string, name: string): string {
+  return `\`${prefix}${name}\``;
+}
+
+/** The constraint behind a name in the database, or that name itself where it is none of ours. */
+export function constraintOf(prefix: string, name: string): string {
+  return name.startsWith(prefix) ? `vivarium_${name.slice(prefix.length)}` : name;
+}
+
+/** What a primary key stands for. The servers call each of them PRIMARY. */
+export const primaryKeys: Readonly<Record<Table, Constraint | 'vivarium_project' | 'vivarium_environment'>> = {
+  projects: 'vivarium_project',
+  environments: 'vivarium_environment',
+  org_trees: 'vivarium_org_tree',
+  journal: 'vivarium_journal',
+  journal_queue: 'vivarium_journal_queue',
+  journal_lanes: 'vivarium_journal_lane',
+  idempotency_keys: 'vivarium_key',
+};
+
+/** `2026-01-31 12:00:00.000`, in UTC: as text it means the same whatever time zone driver, session and server are set to. */
+function dateTime(time: Date): string {
+  return storableTime(time).toISOString().replace('T', ' ').replace('Z', '');
+}

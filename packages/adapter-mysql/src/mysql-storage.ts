@@ -1,0 +1,83 @@
+import type { Storage } from '@vivarium/core/storage';
+import { sqlStorage } from '@vivarium/sql';
+
+import { lineWithin } from './connection.ts';
+import type { MysqlPool, MysqlTransaction } from './connection.ts';
+import { defaultPrefix, mysqlDialect } from './dialect.ts';
+import type { Flavour } from './dialect.ts';
+import { BorrowedExecutor, OwnExecutor } from './executor.ts';
+import { Migrator } from './migrator.ts';
+import { PlanTexts } from './plan-text.ts';
+import { hostPool, ownPool } from './pool.ts';
+import type { Source } from './pool.ts';
+
+/** Where the database is: a mysql2 pool of the host's, which stays open, or a URL for a pool of our own. */
+export type MysqlStorageConnection = { readonly pool: MysqlPool } | { readonly connectionString: string };
+
+export interface MysqlOptions {
+  /**
+   * What the names of the tables, and of their constraints, begin with: up to 24 lower-case letters, digits and underscores, or nothing.
+   * `vivarium_` when not given.
+   */
+  readonly tablePrefix?: string;
+  /**
+   * Sends a write to MySQL as several statements at once: one round trip in place of two and one for each step. Only with
+   * `{ connectionString }`, because such connections would also run what an injection elsewhere has added to a statement; `false` when not
+   * given. MariaDB needs one round trip in any case.
+   */
+  readonly multiStatements?: boolean;
+}
+
+export type MysqlStorage = Required<Storage<MysqlTransaction>> & {
+  /**
+   * The SQL that `migrate` runs, for a person to look at or to run by hand. Running it again does nothing. The two servers differ in the names of
+   * collations.
+   */
+  migrationSql(options: { readonly flavour: Flavour }): string;
+};
+
+/**
+ * Stores everything in MySQL 8.0.19 or newer, or MariaDB 10.6.2 or newer; which of them it is, the first connection tells. Throws a TypeError
+ * when the arguments are wrong; connects when it is first used.
+ *
+ * @example
+ * const storage = mysqlStorage({ pool: createPool({ uri, charset: 'utf8mb4' }) });
+ * await unwrap(storage.migrate());
+ * const vivarium = createVivarium({ storage });
+ */
+export function mysqlStorage(connection: MysqlStorageConnection, options: MysqlOptions = {}): MysqlStorage {
+  const prefix = checkedPrefix(options.tablePrefix ?? defaultPrefix);
+  const batches = options.multiStatements ?? false;
+  const source = sourceOf(connection, batches);
+  const dialect = mysqlDialect(prefix);
+  const plans = new PlanTexts(dialect);
+  const migrator = new Migrator(prefix, source.lend);
+
+  const storage = sqlStorage<MysqlTransaction>({
+    name: 'mysql',
+    dialect,
+    executor: new OwnExecutor(source.lend, plans, prefix, batches),
+    within: (transaction) => new BorrowedExecutor(lineWithin(transaction), plans, prefix),
+    migrate: () => migrator.migrate(),
+    status: () => migrator.status(),
+    close: () => source.close(),
+  });
+  return { ...storage, migrationSql: ({ flavour }) => migrator.sql(flavour) };
+}
+
+function sourceOf(connection: MysqlStorageConnection, batches: boolean): Source {
+  if ('connectionString' in connection && typeof connection.connectionString === 'string') {
+    return ownPool(connection.connectionString, batches);
+  }
+  if ('pool' in connection && typeof connection.pool === 'object' && connection.pool !== null) {
+    if (batches) throw new TypeError('mysqlStorage takes { multiStatements: true } only with { connectionString }');
+    return hostPool(connection.pool);
+  }
+  throw new TypeError('mysqlStorage takes { pool } of mysql2, or { connectionString }');
+}
+
+/** Lower case, because servers on some systems fold the names of tables. Short, because names end at 64 characters. */
+function checkedPrefix(prefix: string): string {
+  if (/^[a-z0-9_]{0,24}$/.test(prefix)) return prefix;
+  throw new TypeError('the tablePrefix of mysqlStorage must be up to 24 lower-case letters, digits and underscores');
+}

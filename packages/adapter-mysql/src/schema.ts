@@ -1,0 +1,161 @@
+import type { Migration } from '@vivarium/sql';
+
+import { constraintName, tableName } from './dialect.ts';
+import type { Flavour } from './dialect.ts';
+
+/** Text that is compared byte by byte, trailing spaces included: `utf8mb4_bin` takes `'acme '` for `'acme'`, and so one tenant for another. */
+const collations: Readonly<Record<Flavour, string>> = {
+  mysql: 'utf8mb4_0900_bin',
+  mariadb: 'utf8mb4_nopad_bin',
+};
+
+const id = 'CHAR(36) CHARACTER SET ascii COLLATE ascii_bin';
+const token = 'VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin';
+/** In UTC. A TIMESTAMP would be moved by time zones, and ends in 2038. */
+const time = 'DATETIME(3)';
+
+/**
+ * Counts up with every update. A host's pool may be set to report the rows that an update has changed, not those that it has found: with
+ * this column, both are the same number.
+ */
+const updates = 'updates BIGINT UNSIGNED NOT NULL DEFAULT 0';
+
+/** The table that remembers migrations; it must exist before the first. */
+export function preparation(prefix: string, flavour: Flavour): string {
+  return table(prefix, flavour, 'migrations', [
+    'name VARCHAR(100) NOT NULL PRIMARY KEY',
+    'breaking BOOLEAN NOT NULL',
+    `applied_at ${time} NOT NULL`,
+  ]);
+}
+
+/**
+ * Append-only: what was published is never changed. DDL commits at once here, so each migration is one statement, and one that is safe to
+ * repeat: a process may die between running it and recording it.
+ */
+export function migrations(prefix: string, flavour: Flavour): readonly Migration[] {
+  const name = (constraint: string) => constraintName(prefix, constraint);
+  const migration = (
+    number: string,
+    which: Parameters<typeof tableName>[1],
+    definitions: readonly string[],
+  ): Migration => ({
+    name: `${number}_${which}`,
+    breaking: false,
+    statements: [table(prefix, flavour, which, definitions)],
+  });
+
+  return [
+    migration('0001', 'projects', [
+      `id ${id} NOT NULL PRIMARY KEY`,
+      'org_id VARCHAR(128) NOT NULL',
+      'name VARCHAR(100) NOT NULL',
+      'name_key VARCHAR(300) NOT NULL',
+      'description VARCHAR(500)',
+      `parent_project_id ${id}`,
+      // No foreign key: here it is checked row by row, and deleting a project with its environments would fail on it.
+      `default_environment_id ${id} NOT NULL`,
+      'environment_count INT NOT NULL',
+      'version INT NOT NULL',
+      `created_at ${time} NOT NULL`,
+      `updated_at ${time} NOT NULL`,
+      updates,
+      `UNIQUE KEY ${name('project_name')} (org_id, name_key)`,
+      `KEY ${name('project_children')} (parent_project_id, name_key)`,
+      `CONSTRAINT ${name('project_parent')} FOREIGN KEY (parent_project_id) REFERENCES ${tableName(prefix, 'projects')} (id)`,
+      `CONSTRAINT ${name('project_environments')} CHECK (environment_count >= 1)`,
+    ]),
+
+    migration('0002', 'environments', [
+      `id ${id} NOT NULL PRIMARY KEY`,
+      'org_id VARCHAR(128) NOT NULL',
+      `project_id ${id} NOT NULL`,
+      'name VARCHAR(100) NOT NULL',
+      'name_key VARCHAR(300) NOT NULL',
+      'description VARCHAR(500)',
+      'variables JSON NOT NULL',
+      'variable_count INT NOT NULL',
+      'variable_bytes INT NOT NULL',
+      'version INT NOT NULL',
+      `created_at ${time} NOT NULL`,
+      `updated_at ${time} NOT NULL`,
+      updates,
+      `UNIQUE KEY ${name('environment_name')} (project_id, name_key)`,
+      `KEY ${name('environment_age')} (project_id, created_at, id)`,
+      `CONSTRAINT ${name('environment_project')} FOREIGN KEY (project_id) REFERENCES ${tableName(prefix, 'projects')} (id) ON DELETE CASCADE`,
+    ]),
+
+    migration('0003', 'org_trees', [
+      'org_id VARCHAR(128) NOT NULL PRIMARY KEY',
+      'version INT NOT NULL',
+      `created_at ${time} NOT NULL`,
+      `updated_at ${time} NOT NULL`,
+      updates,
+    ]),
+
+    migration('0004', 'journal', [
+      'org_id VARCHAR(128) NOT NULL',
+      'stream VARCHAR(128) NOT NULL',
+      'sequence INT NOT NULL',
+      `id ${id} NOT NULL`,
+      'subject_type VARCHAR(128) NOT NULL',
+      'subject_id VARCHAR(128) NOT NULL',
+      'action VARCHAR(128) NOT NULL',
+      'actor_type VARCHAR(128) NOT NULL',
+      'actor_id VARCHAR(128) NOT NULL',
+      `at ${time} NOT NULL`,
+      'data JSON NOT NULL',
+      'PRIMARY KEY (org_id, stream, sequence)',
+      `KEY ${name('journal_time')} (org_id, at, id)`,
+      `KEY ${name('journal_subject')} (org_id, subject_id, at, id)`,
+    ]),
+
+    migration('0005', 'journal_queue', [
+      'org_id VARCHAR(128) NOT NULL',
+      'stream VARCHAR(128) NOT NULL',
+      'sequence INT NOT NULL',
+      `entry_id ${id} NOT NULL`,
+      'lane INT NOT NULL',
+      `at ${time} NOT NULL`,
+      'attempts INT NOT NULL',
+      `due_at ${time} NOT NULL`,
+      `parked_at ${time}`,
+      'reason VARCHAR(500)',
+      updates,
+      'PRIMARY KEY (org_id, stream, sequence)',
+      `KEY ${name('journal_queue_time')} (org_id, at, entry_id)`,
+      `KEY ${name('journal_queue_entry')} (org_id, entry_id)`,
+    ]),
+
+    migration('0006', 'journal_lanes', [
+      'org_id VARCHAR(128) NOT NULL',
+      'lane INT NOT NULL',
+      `token ${token} NOT NULL`,
+      `lease_until ${time} NOT NULL`,
+      updates,
+      'PRIMARY KEY (org_id, lane)',
+    ]),
+
+    migration('0007', 'idempotency_keys', [
+      'org_id VARCHAR(128) NOT NULL',
+      `key_id ${token} NOT NULL`,
+      `fingerprint ${token} NOT NULL`,
+      'result JSON NOT NULL',
+      `expires_at ${time} NOT NULL`,
+      'PRIMARY KEY (org_id, key_id)',
+      `KEY ${name('key_expiry')} (org_id, expires_at)`,
+    ]),
+  ];
+}
+
+/** Everything about the table is said: what a server or a database has as its own default is anybody's guess. */
+function table(
+  prefix: string,
+  flavour: Flavour,
+  name: Parameters<typeof tableName>[1],
+  definitions: readonly string[],
+): string {
+  return `CREATE TABLE IF NOT EXISTS ${tableName(prefix, name)} (
+  ${definitions.join(',\n  ')}
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC CHARACTER SET utf8mb4 COLLATE ${collations[flavour]}`;
+}

@@ -1,0 +1,129 @@
+import { PGlite } from '@electric-sql/pglite';
+import { describeOnEngines } from '@vivarium/engines/vitest';
+import { describeStorage } from '@vivarium/testing';
+import type { RawDatabase, StorageHarness } from '@vivarium/testing';
+import pg from 'pg';
+
+import { postgresStorage } from '../src/index.ts';
+import type { PostgresTransaction } from '../src/index.ts';
+import { database, everyEngine } from './databases.ts';
+import type { Database } from './databases.ts';
+
+await describeOnEngines(everyEngine, (engine) => {
+  describeStorage(engine.name, () => makeHarness(() => database(engine), engine.url));
+});
+
+async function makeHarness(open: () => Promise<Database>, url: string): Promise<StorageHarness> {
+  const db = await open();
+  const { schema, connection } = db;
+  const closers = [() => db.close()];
+  const opened = (close: () => Promise<void>) => closers.unshift(close);
+
+  return {
+    storage: db.storage,
+    raw: rawDatabase(db),
+
+    async another() {
+      if ('pglite' in connection) return postgresStorage(connection, { schema });
+      // The suite asks for many of them, and the server has 300 connections for all.
+      const pool = new pg.Pool({ connectionString: url, max: 12, idleTimeoutMillis: 200 });
+      pool.on('error', () => undefined);
+      opened(() => pool.end());
+      return postgresStorage({ pool }, { schema });
+    },
+
+    async broken() {
+      if ('pglite' in connection) {
+        const pglite = new PGlite();
+        await pglite.waitReady;
+        await pglite.close();
+        return postgresStorage({ pglite }, { schema });
+      }
+      const pool = new pg.Pool({ connectionString: url });
+      await pool.end();
+      return postgresStorage({ pool }, { schema });
+    },
+
+    transaction: (work) =>
+      transaction(connection, work as (given: PostgresTransaction) => Promise<'commit' | 'rollback'>),
+
+    async reset() {
+      for (const table of tables) await db.query(`TRUNCATE ${schema}.${table} CASCADE`);
+    },
+
+    async close() {
+      for (const close of closers) await close();
+    },
+  };
+}
+
+async function transaction(
+  connection: Database['connection'],
+  work: (given: PostgresTransaction) => Promise<'commit' | 'rollback'>,
+): Promise<void> {
+  if ('pglite' in connection) {
+    await (connection.pglite as PGlite).transaction(async (given) => {
+      if ((await work(given)) === 'rollback') await given.rollback();
+    });
+    return;
+  }
+  const client = await (connection as { pool: pg.Pool }).pool.connect();
+  try {
+    await client.query('BEGIN');
+    await client.query((await work(client)) === 'commit' ? 'COMMIT' : 'ROLLBACK');
+  } catch (thrown) {
+    await client.query('ROLLBACK');
+    throw thrown;
+  } finally {
+    client.release();
+  }
+}
+
+const tables = [
+  'projects',
+  'environments',
+  'org_trees',
+  'journal',
+  'journal_queue',
+  'journal_lanes',
+  'idempotency_keys',
+] as const;
+
+function rawDatabase({ query, schema }: Database): RawDatabase {
+  const tableOf = {
+    projects: 'projects',
+    environments: 'environments',
+    journal: 'journal',
+    queue: 'journal_queue',
+    keys: 'idempotency_keys',
+  } as const;
+  return {
+    async environmentVariables({ orgId, projectId, id }) {
+      const [row] = await query(
+        `SELECT variables::text AS variables FROM ${schema}.environments WHERE org_id = $1 AND project_id = $2 AND id = $3`,
+        [orgId, projectId, id],
+      );
+      return row!['variables'] as string;
+    },
+    async setEnvironmentVariables({ orgId, projectId, id }, json) {
+      await query(
+        `UPDATE ${schema}.environments SET variables = $4::text::jsonb WHERE org_id = $1 AND project_id = $2 AND id = $3`,
+        [orgId, projectId, id, json],
+      );
+    },
+    async count(kind, orgId) {
+      const [row] = await query(`SELECT count(*)::int AS rows FROM ${schema}.${tableOf[kind]} WHERE org_id = $1`, [
+        orgId,
+      ]);
+      return row!['rows'] as number;
+    },
+    async dump() {
+      const parts = await Promise.all(
+        tables.map((table) =>
+          query(`SELECT coalesce(string_agg(t::text, chr(10)), '') AS rows FROM ${schema}.${table} t`),
+        ),
+      );
+      return parts.map(([row]) => row!['rows'] as string).join('\n');
+    },
+  };
+}

@@ -1,0 +1,46 @@
+import type { Value } from './value.ts';
+
+/** What a template's slots are filled with: each value as it is written in its place. */
+export interface Filling {
+  readonly forms: readonly string[];
+  /** How many characters the template's output has with these. */
+  readonly length: number;
+  readonly secret: boolean;
+  readonly used: readonly string[];
+}
+
+/** Characters of written values and templates that a snapshot remembers at most. */
+const ROOM = 1_048_576;
+/** What an entry costs besides its characters, so that very many small ones are bounded, too. */
+const ENTRY = 64;
+
+/**
+ * The values of resolved variables. It remembers how the slots of templates were filled with them (never what came out), so that whoever
+ * renders the same templates with the same variables again only pays for putting the pieces together. What it remembers goes when it goes:
+ * nothing secret outlives the variables that it came from.
+ */
+export class Snapshot {
+  readonly values: ReadonlyMap<string, Value>;
+  readonly #fillings = new Map<object, Filling>();
+  #room = ROOM;
+
+  constructor(values: ReadonlyMap<string, Value>) {
+    this.values = values;
+  }
+
+  filling(template: object): Filling | undefined {
+    return this.#fillings.get(template);
+  }
+
+  remember(template: { readonly source: string }, filling: Filling): void {
+    const cost = ENTRY + template.source.length + filling.forms.reduce((sum, form) => sum + form.length, 0);
+    if (cost > this.#room) return;
+    this.#room -= cost;
+    this.#fillings.set(template, filling);
+  }
+
+  /** How many characters may still be remembered. */
+  get room(): number {
+    return this.#room;
+  }
+}

@@ -1,0 +1,180 @@
+import { unwrap } from '@vivarium/core';
+import type { Client } from '@vivarium/core';
+import { describe, expect, test } from 'vitest';
+
+import { codeOf, refused } from './answers.ts';
+import { everyCall } from './every-call.ts';
+import { everything } from './paging.ts';
+import type { Suite } from './suite.ts';
+import { makeWorld } from './world.ts';
+import type { World } from './world.ts';
+
+/** What is appended to one name to make orgs that a careless key, collation or trim would join. */
+const lookalikes = [
+  '',
+  ' ',
+  '  ',
+  '#',
+  '#P',
+  '#P#',
+  '/',
+  '/a',
+  '|',
+  '|a',
+  ':',
+  ':1',
+  '%',
+  '%23',
+  '%23P',
+  '_',
+  '\\',
+  "'",
+  '"',
+  '.',
+  '*',
+  '\u00e9',
+  'e\u0301',
+  '🧪',
+  'A',
+  'a',
+  'ß',
+  'ss',
+  'İ',
+  'i',
+  '\u200b',
+  '\u00a0',
+];
+
+/** What a method that reads lists answers in another org: nothing, where all others have to say not_found. */
+const emptyElsewhere = new Set([
+  'projects.list',
+  'journal.list',
+  'journal.listParked',
+  'journal.deliver',
+  'journal.prune',
+]);
+
+/** Orgs share nothing, whatever they are called. */
+export function testIsolation(suite: Suite): void {
+  describe('orgs', () => {
+    test('every method finds nothing of another org and changes nothing in it', async () => {
+      const base = suite.newOrg();
+      const orgs = ['', '#', '#P', ' ', '%23', '/', '|', ':1', 'A', '🧪'].map((end) => base + end);
+      const clients = orgs.map((org) => suite.vivarium().as({ org, type: 'user', id: 'ada' }));
+      const worlds: World[] = [];
+      for (const client of clients) worlds.push(await makeWorld(client));
+      const before = await Promise.all(clients.map(snapshot));
+
+      for (const [index, client] of clients.entries()) {
+        const foreign = worlds[(index + 1) % worlds.length]!;
+        for (const { method, call } of everyCall) {
+          if (method === 'projects.getByName' || method === 'projects.create') continue;
+          if (method === 'journal.deliver' || method === 'journal.prune') continue;
+          const answer = await call(client, foreign);
+          if (!emptyElsewhere.has(method)) {
+            expect([method, answer.isErr() ? answer.error.code : 'ok']).toEqual([method, 'not_found']);
+            continue;
+          }
+          const items = (unwrap(answer) as { items: readonly { orgId?: string; entry?: { orgId: string } }[] }).items;
+          const theirs = orgs[(index + 1) % orgs.length]!;
+          expect(items.filter((item) => (item.entry ?? item).orgId === theirs)).toEqual([]);
+          if (method !== 'journal.listParked') expect(items).toEqual([]);
+        }
+        const mine = worlds[index]!;
+        for (const answer of [
+          client.projects.create({ name: 'X', parentProjectId: foreign.project.id }),
+          client.projects.move(mine.child.id, { parentProjectId: foreign.project.id }),
+          client.environments.delete(mine.staging.ref, { promote: foreign.staging.ref }),
+          client.environments.diff(mine.staging.ref, foreign.staging.ref),
+          client.environments.diff(foreign.staging.ref, mine.staging.ref),
+          client.environments.get({ projectId: mine.project.id, id: foreign.staging.id }),
+          client.environments.get({ projectId: foreign.project.id, id: mine.staging.id }),
+          client.environments.makeDefault({ projectId: mine.project.id, id: foreign.staging.id }),
+          client.environments.makeDefault({ projectId: foreign.project.id, id: mine.staging.id }),
+        ]) {
+          expect(await codeOf(answer)).toBe('not_found');
+        }
+      }
+      expect(await Promise.all(clients.map(snapshot))).toEqual(before);
+    });
+
+    test('orgs whose names look alike, or hold separators, have everything of their own', async () => {
+      const base = suite.newOrg();
+      const orgs = lookalikes.map((end) => base + end);
+      const clients = orgs.map((org) => suite.vivarium().as({ org, type: 'user', id: 'ada' }));
+      const made = [];
+      for (const client of clients)
+        made.push(await unwrap(client.projects.create({ name: 'Same', idempotencyKey: 'same' })));
+      expect(new Set(made.map(({ id }) => id)).size).toBe(orgs.length);
+
+      for (const [index, client] of clients.entries()) {
+        expect((await unwrap(client.projects.list())).items).toEqual([made[index]]);
+        expect(await unwrap(client.projects.getByName('same'))).toEqual(made[index]);
+        const { items } = await unwrap(client.journal.list());
+        expect(items.map(({ orgId, subject }) => [orgId, subject.id])).toEqual([[orgs[index], made[index]!.id]]);
+        for (const kind of ['projects', 'environments', 'journal', 'queue', 'keys'] as const) {
+          expect([orgs[index], kind, await suite.harness.raw.count(kind, orgs[index]!)]).toEqual([
+            orgs[index],
+            kind,
+            1,
+          ]);
+        }
+      }
+    });
+
+    test('deliver and prune work in their own org', async () => {
+      const base = suite.newOrg();
+      const clients = ['', ' ', '#', 'A'].map((end) =>
+        suite.vivarium().as({ org: base + end, type: 'user', id: 'ada' }),
+      );
+      for (const client of clients) await unwrap(client.projects.create({ name: 'P' }));
+      for (const [index, client] of clients.entries()) {
+        const seen: string[] = [];
+        await unwrap(client.journal.deliver({ handler: ({ orgId }) => void seen.push(orgId) }));
+        expect(seen).toEqual([base + ['', ' ', '#', 'A'][index]!]);
+        const later = new Date(Date.now() + 60_000);
+        expect(await unwrap(client.journal.prune({ before: later }))).toEqual({ deleted: 1 });
+      }
+    });
+
+    test('deleting in one org leaves the tree, the names and the counters of another', async () => {
+      const base = suite.newOrg();
+      const [ada, eve] = ['', '#'].map((end) => suite.vivarium().as({ org: base + end, type: 'user', id: 'x' })) as [
+        Client<unknown>,
+        Client<unknown>,
+      ];
+      const mine = await makeWorld(ada);
+      const before = await snapshot(ada);
+      const theirs = await makeWorld(eve);
+      await unwrap(eve.environments.delete(theirs.staging.ref));
+      await unwrap(eve.projects.delete(theirs.child.id));
+      await unwrap(eve.projects.delete(theirs.project.id));
+      expect(await snapshot(ada)).toEqual(before);
+      await refused(ada.projects.create({ name: 'World' }), 'project_name_taken');
+      await unwrap(ada.projects.move(mine.child.id, { parentProjectId: null }));
+    });
+
+    test('a cursor of one org shows another nothing', async () => {
+      const [one, two] = [suite.inNewOrg().ada, suite.inNewOrg().ada];
+      for (const name of ['a', 'b', 'c']) await unwrap(one.projects.create({ name }));
+      const { nextCursor } = await unwrap(one.projects.list({ limit: 1 }));
+      const journal = await unwrap(one.journal.list({ limit: 1 }));
+      expect((await unwrap(two.projects.list({ cursor: nextCursor! }))).items).toEqual([]);
+      expect((await unwrap(two.journal.list({ cursor: journal.nextCursor! }))).items).toEqual([]);
+    });
+  });
+}
+
+/** Everything that an org can see of itself. */
+async function snapshot(client: Client<unknown>): Promise<unknown> {
+  const projects = await everything((page) => client.projects.list(page));
+  const environments = [];
+  for (const { id } of projects) {
+    for (const { ref } of await everything((page) => client.environments.list({ projectId: id, ...page }))) {
+      environments.push(await unwrap(client.environments.get(ref)));
+    }
+  }
+  const journal = await everything((page) => client.journal.list(page));
+  const parked = await everything((page) => client.journal.listParked(page));
+  return { projects, environments, journal, parked };
+}

@@ -1,0 +1,167 @@
+import { NotConfigured, unwrap } from '@vivarium/core';
+import type { Client } from '@vivarium/core';
+import { describe, expect, test } from 'vitest';
+
+import { codeOf, refused } from './answers.ts';
+import { everyCommand, everyCommandMethod } from './every-call.ts';
+import type { Suite } from './suite.ts';
+import { makeWorld } from './world.ts';
+
+/** Work inside the host's own transaction, where the engine has such; where it has none, that is said. */
+export function testTransactions(suite: Suite): void {
+  describe('inside the transaction of the host', () => {
+    /** What the host does in one transaction of its own; nothing where there is none, which is then the test. */
+    async function inTransaction(
+      client: Client<unknown>,
+      work: (inside: Client<unknown>) => Promise<'commit' | 'rollback'>,
+    ): Promise<boolean> {
+      const { storage, transaction } = suite.harness;
+      expect(transaction === undefined, 'the harness opens transactions where the storage works in them').toBe(
+        storage.within === undefined,
+      );
+      if (transaction === undefined) {
+        expect(() => client.within({})).toThrow(NotConfigured);
+        return false;
+      }
+      await transaction((given) => work(client.within(given)));
+      return true;
+    }
+
+    test.each(everyCommandMethod)('%s: is done when the host commits', async (method) => {
+      const { org, ada } = suite.inNewOrg();
+      const world = await makeWorld(ada);
+      const entries = await suite.harness.raw.count('journal', org);
+      const ran = await inTransaction(ada, async (inside) => {
+        await unwrap(everyCommand[method].call(inside, world, { idempotencyKey: 'k' }));
+        return 'commit';
+      });
+      if (!ran) return;
+      expect(await suite.harness.raw.count('journal', org)).toBe(entries + 1);
+      expect(await suite.harness.raw.count('keys', org)).toBe(1);
+      await unwrap(everyCommand[method].call(ada, world, { idempotencyKey: 'k' }));
+      expect(await suite.harness.raw.count('journal', org)).toBe(entries + 1);
+    });
+
+    test.each(everyCommandMethod)('%s: leaves nothing when the host rolls back', async (method) => {
+      const { org, ada } = suite.inNewOrg();
+      const world = await makeWorld(ada);
+      const before = await rows(org);
+      const ran = await inTransaction(ada, async (inside) => {
+        await unwrap(everyCommand[method].call(inside, world, { idempotencyKey: 'k' }));
+        return 'rollback';
+      });
+      if (!ran) return;
+      expect(await rows(org)).toEqual(before);
+      expect(await unwrap(ada.environments.get(world.staging.ref))).toEqual(world.staging);
+      expect(await unwrap(ada.environments.getDefault(world.project.id))).toEqual(world.development);
+      expect(await unwrap(ada.projects.get(world.child.id))).toEqual(world.child);
+      expect(await codeOf(everyCommand[method].other(ada, world, { idempotencyKey: 'k' }))).not.toBe(
+        'idempotency_mismatch',
+      );
+    });
+
+    test('what was written inside is read inside, and not outside before the commit', async () => {
+      const { ada } = suite.inNewOrg();
+      const project = await unwrap(ada.projects.create({ name: 'P' }));
+      await inTransaction(ada, async (inside) => {
+        const made = await unwrap(inside.environments.create({ projectId: project.id, name: 'QA' }));
+        await unwrap(inside.environments.makeDefault(made.ref));
+        expect((await unwrap(inside.environments.getDefault(project.id))).id).toBe(made.id);
+        expect((await unwrap(inside.environments.list({ projectId: project.id }))).items).toHaveLength(2);
+        expect((await unwrap(inside.journal.list())).items).toHaveLength(3);
+        return 'rollback';
+      });
+      expect((await unwrap(ada.environments.list({ projectId: project.id }))).items).toHaveLength(1);
+      expect((await unwrap(ada.environments.getDefault(project.id))).name).toBe('Development');
+    });
+
+    test('a refused command leaves the transaction usable, and undoes all of itself and nothing else', async () => {
+      const { org, ada } = suite.inNewOrg({ limits: { environmentsPerProject: 4 } });
+      const world = await makeWorld(ada);
+      const before = await rows(org);
+      const ran = await inTransaction(ada, async (inside) => {
+        const { project, staging, development, child } = world;
+        await unwrap(inside.environments.create({ projectId: project.id, name: 'First' }));
+        await refused(inside.environments.create({ projectId: project.id, name: 'first' }), 'environment_name_taken');
+        await refused(inside.environments.update(staging.ref, { name: 'First' }), 'environment_name_taken');
+        await refused(inside.environments.update(staging.ref, { name: 'X', expectedVersion: 9 }), 'stale_version');
+        await refused(inside.projects.create({ name: 'Child' }), 'project_name_taken');
+        await refused(inside.projects.delete(project.id), 'project_has_children');
+        await refused(inside.projects.move(project.id, { parentProjectId: child.id }), 'project_cycle');
+        await unwrap(inside.environments.create({ projectId: project.id, name: 'Second' }));
+        await refused(inside.environments.create({ projectId: project.id, name: 'Third' }), 'limit_reached');
+        await refused(inside.environments.get({ projectId: project.id, id: child.id }), 'not_found');
+        await unwrap(inside.environments.makeDefault(staging.ref));
+        await unwrap(inside.environments.delete(development.ref));
+        return 'commit';
+      });
+      if (!ran) return;
+      expect(await rows(org)).toEqual({
+        ...before,
+        environments: before.environments + 1,
+        journal: before.journal + 4,
+        queue: before.queue + 4,
+      });
+      const { items } = await unwrap(ada.environments.list({ projectId: world.project.id }));
+      expect(items.map(({ name }) => name)).toEqual(['Staging', 'First', 'Second']);
+    });
+
+    test('a refused command does not hold the host back from rolling back', async () => {
+      const { org, ada } = suite.inNewOrg();
+      const world = await makeWorld(ada);
+      const before = await rows(org);
+      const ran = await inTransaction(ada, async (inside) => {
+        await unwrap(inside.projects.update(world.child.id, { name: 'Other' }));
+        await refused(inside.projects.update(world.child.id, { name: 'World' }), 'project_name_taken');
+        return 'rollback';
+      });
+      if (!ran) return;
+      expect(await rows(org)).toEqual(before);
+      expect((await unwrap(ada.projects.get(world.child.id))).name).toBe('Child');
+    });
+
+    test('a host that throws has everything undone, and the next transaction works', async () => {
+      const { ada } = suite.inNewOrg();
+      const fault = new Error('the host changed its mind');
+      const ran = inTransaction(ada, async (inside) => {
+        await unwrap(inside.projects.create({ name: 'P' }));
+        throw fault;
+      });
+      if (suite.harness.transaction === undefined) {
+        expect(await ran).toBe(false);
+        return;
+      }
+      await expect(ran).rejects.toBe(fault);
+      expect(await codeOf(ada.projects.getByName('P'))).toBe('not_found');
+      await inTransaction(ada, async (inside) => {
+        await unwrap(inside.projects.create({ name: 'P' }));
+        return 'commit';
+      });
+      expect(await codeOf(ada.projects.getByName('P'))).toBe('ok');
+    });
+
+    test('a replay inside answers as outside', async () => {
+      const { org, ada } = suite.inNewOrg();
+      const create = (client: Client<unknown>) => client.projects.create({ name: 'P', idempotencyKey: 'k' });
+      const made = await unwrap(create(ada));
+      const ran = await inTransaction(ada, async (inside) => {
+        expect(await unwrap(create(inside))).toEqual(made);
+        await refused(inside.projects.create({ name: 'Q', idempotencyKey: 'k' }), 'idempotency_mismatch');
+        await unwrap(inside.projects.create({ name: 'Q' }));
+        return 'commit';
+      });
+      expect(await suite.harness.raw.count('projects', org)).toBe(ran ? 2 : 1);
+    });
+  });
+
+  async function rows(org: string) {
+    const count = (kind: Parameters<typeof suite.harness.raw.count>[0]) => suite.harness.raw.count(kind, org);
+    return {
+      projects: await count('projects'),
+      environments: await count('environments'),
+      journal: await count('journal'),
+      queue: await count('queue'),
+      keys: await count('keys'),
+    };
+  }
+}
