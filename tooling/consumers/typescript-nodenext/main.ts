@@ -4,6 +4,9 @@ import type { Environment, ErrorOf, ResultAsync } from '@vivarium/core';
 import { memoryStorage } from '@vivarium/core/memory';
 import { compile } from '@vivarium/core/templates';
 import type { Template } from '@vivarium/core/templates';
+import { onEveryDatabase } from './adapters.js';
+
+assert.equal(onEveryDatabase().length, 3);
 
 const ada = createVivarium({ storage: memoryStorage() }).as({ org: 'acme', type: 'user', id: 'ada' });
 const project = await unwrap(ada.projects.create({ name: 'Checkout' }));
