@@ -41,7 +41,7 @@ export interface PipelineRequestToVerify {
     { get(name: string): string | null } | Readonly<Record<string, string | readonly string[] | undefined>>;
   /** The body as it came, before anybody parsed it. */
   readonly body: string | Uint8Array;
-  /** The secret that was given to `httpPipelines`; several while it is being replaced. */
+  /** The secret that was given to `httpPipelines`; several while it is being replaced. One of less than 32 bytes verifies nothing. */
   readonly secret: string | readonly string[];
   /** How far the time of the signature may lie from now: 300,000 when not given. */
   readonly toleranceMs?: number;
@@ -93,7 +93,7 @@ function hmac(secret: string, timestamp: string, body: string | Uint8Array): Buf
   return createHmac('sha256', secret).update(`${timestamp}.`).update(body).digest();
 }
 
-/** An empty secret would let everybody in. */
+/** What an unset variable leaves behind, an empty secret, would let everybody in. */
 function secretsOf(secret: string | readonly string[]): readonly string[] {
   const secrets = typeof secret === 'string' ? [secret] : secret;
   return secrets.filter((each) => Buffer.byteLength(each) >= minimumSecretBytes);
@@ -101,7 +101,7 @@ function secretsOf(secret: string | readonly string[]): readonly string[] {
 
 function header(headers: PipelineRequestToVerify['headers'], name: string): string | null {
   if (typeof headers.get === 'function') return headers.get(name);
-  const value = (headers as Readonly<Record<string, unknown>>)[name];
+  const value = Object.entries(headers).find(([key]) => key.toLowerCase() === name)?.[1];
   return typeof value === 'string' ? value : null;
 }
 

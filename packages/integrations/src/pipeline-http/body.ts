@@ -1,0 +1,37 @@
+/** A body that was read to its end, or why it was not. */
+export type ReadBody = { readonly text: string } | { readonly fault: 'too long' | 'too late' | 'not UTF-8' };
+
+/** Reads a body, but not beyond its bound and not after the signal. Rejects when it breaks off. */
+export async function readText(
+  body: ReadableStream<Uint8Array> | null,
+  { maximumBytes, signal }: { readonly maximumBytes: number; readonly signal: AbortSignal },
+): Promise<ReadBody> {
+  if (body === null) return { text: '' };
+  const reader = body.getReader();
+  const giveUp = () => void reader.cancel().catch(() => {});
+  signal.addEventListener('abort', giveUp, { once: true });
+  try {
+    const chunks: Uint8Array[] = [];
+    for (let bytes = 0; ;) {
+      const { done, value } = await reader.read();
+      if (signal.aborted) return { fault: 'too late' };
+      if (done) return decode(Buffer.concat(chunks));
+      bytes += value.byteLength;
+      if (bytes > maximumBytes) {
+        giveUp();
+        return { fault: 'too long' };
+      }
+      chunks.push(value);
+    }
+  } finally {
+    signal.removeEventListener('abort', giveUp);
+  }
+}
+
+function decode(bytes: Uint8Array): ReadBody {
+  try {
+    return { text: new TextDecoder('utf-8', { fatal: true }).decode(bytes) };
+  } catch {
+    return { fault: 'not UTF-8' };
+  }
+}

@@ -1,0 +1,138 @@
+import { isVivariumError } from '@vivarium/core';
+import type { ResultAsync } from '@vivarium/core';
+
+import { readText } from './body.ts';
+import { mediaType } from './exchange.ts';
+import { problem, problemOf } from './problem.ts';
+
+/** The part of a `Vivarium` that the handler uses. */
+export interface CompletingVivarium {
+  system(org: string): {
+    readonly ephemeral: {
+      readonly stateChanges: {
+        complete(completion: Completion): ResultAsync<unknown, { readonly code: string; readonly message: string }>;
+      };
+    };
+  };
+}
+
+/** A pipeline's word on how its change went. */
+export interface Completion {
+  readonly stateChangeId: string;
+  readonly token: string;
+  readonly result: 'passed' | 'failed';
+  readonly reason?: string | undefined;
+}
+
+export interface CompletionHandlerOptions {
+  readonly vivarium: CompletingVivarium;
+  /** Serves this org alone, and the body need not name one. */
+  readonly org?: string;
+}
+
+const longestBody = 65_536;
+
+/** How long a pipeline may take to send its body. */
+const bodyTimeoutMs = 15_000;
+
+/**
+ * Lets pipelines complete their changes over HTTP: a handler on the web's standard `Request` and `Response`, for the host to mount in its own server,
+ * where it likes, in front of anything that reads bodies or asks for a session.
+ *
+ * It takes a POST of JSON `{ stateChangeId, org, result, reason? }` (at most 64 KiB) with `Authorization: Bearer <token>`, and answers 204, also when the
+ * same was said before. Otherwise it answers with problem details (RFC 9457), whose `code` is Vivarium's: 400 `invalid_input`, 401 `invalid_token`, 403
+ * `access_denied`, 409 `change_superseded`, 503 `storage_failure` and whatever else may pass; a pipeline tries again on 503 and 429, and on nothing else.
+ *
+ * A change that does not exist, and one of another org, are answered like a wrong token: only who has a change's token learns anything about it.
+ *
+ * @example
+ * app.post('/vivarium/complete', (context) => complete(context.req.raw)) // Hono
+ */
+export function completionHandler(options: CompletionHandlerOptions): (request: Request) => Promise<Response> {
+  const { vivarium, org: onlyOrg } = options;
+
+  return async (request) => {
+    if (request.method !== 'POST')
+      return problem(405, 'method_not_allowed', 'only POST is answered here', { allow: 'POST' });
+    if (mediaType(request.headers) !== 'application/json') {
+      return problem(415, 'unsupported_media_type', 'the body has to be application/json');
+    }
+    const token = bearerOf(request.headers.get('authorization'));
+    if (token === null) {
+      const detail = 'the header Authorization: Bearer <token> is missing or malformed';
+      return problem(401, 'invalid_token', detail, { 'www-authenticate': 'Bearer realm="vivarium"' });
+    }
+    if (Number(request.headers.get('content-length')) > longestBody) return tooLarge();
+
+    const read = await readBody(request);
+    if (read instanceof Response) return read;
+    const body = objectOf(read);
+    if (body === null) return problem(400, 'invalid_input', 'the body has to be a JSON object');
+    const { org = onlyOrg, stateChangeId, result, reason } = body;
+    if (typeof org !== 'string') return problem(400, 'invalid_input', 'org: must be a text');
+    if (onlyOrg !== undefined && org !== onlyOrg) return unauthorized();
+
+    const completion = { stateChangeId, token, result, ...(reason === undefined ? {} : { reason }) } as Completion;
+    try {
+      const completed = await vivarium.system(org).ephemeral.stateChanges.complete(completion);
+      return completed.match(
+        () => new Response(null, { status: 204, headers: { 'cache-control': 'no-store' } }),
+        (error) => answerTo(error, token),
+      );
+    } catch (thrown) {
+      // A malformed org is thrown, not returned. Anything else is a defect, and the host's own error handling is to see it.
+      if (isVivariumError(thrown)) return answerTo(thrown, token);
+      throw thrown;
+    }
+  };
+}
+
+function answerTo(error: { readonly code: string; readonly message: string }, token: string): Response {
+  if (error.code === 'invalid_token' || error.code === 'not_found') return unauthorized();
+  return problemOf(error, token);
+}
+
+/** The same for a wrong token, an unknown change and a foreign org. */
+function unauthorized(): Response {
+  const detail = 'the token is not one of this state change, or the change has ended';
+  return problem(401, 'invalid_token', detail, {
+    'www-authenticate': 'Bearer realm="vivarium", error="invalid_token"',
+  });
+}
+
+function tooLarge(): Response {
+  return problem(413, 'content_too_large', `the body may have ${longestBody} bytes`);
+}
+
+/** RFC 6750, 2.1. */
+function bearerOf(authorization: string | null): string | null {
+  return /^Bearer +([\w.~+/-]{1,512}=*)$/i.exec(authorization ?? '')?.[1] ?? null;
+}
+
+/** A client that sends slowly, or stops in the middle, is not waited for. */
+async function readBody(request: Request): Promise<string | Response> {
+  try {
+    const signal = AbortSignal.timeout(bodyTimeoutMs);
+    const read = await readText(request.body, { maximumBytes: longestBody, signal });
+    if ('text' in read) return read.text;
+    switch (read.fault) {
+      case 'too long':
+        return tooLarge();
+      case 'too late':
+        return problem(408, 'request_timeout', 'the body did not arrive in time');
+      case 'not UTF-8':
+        return problem(400, 'invalid_input', 'the body has to be UTF-8');
+    }
+  } catch {
+    return problem(400, 'invalid_input', 'the body broke off, or was read before this handler');
+  }
+}
+
+function objectOf(text: string): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,128 @@
+import { InvalidInput } from '@vivarium/core';
+import type { InputIssue, PipelineRunner, PipelineStarted } from '@vivarium/core';
+
+import { longestCallMs, post } from './exchange.ts';
+import type { Answer } from './exchange.ts';
+import { PipelineRequestFailed } from './failure.ts';
+import { cancelRequest, idempotencyKeyOf, startRequest } from './request.ts';
+import type { PipelineRequest } from './request.ts';
+import { minimumSecretBytes, signatureHeader, signatureOf, timestampHeader } from './signature.ts';
+
+export interface HttpPipelinesOptions {
+  /** Where starts and cancellations are posted. `https:`, or `http:` to this machine itself. */
+  readonly url: string;
+  /** Signs the requests; the server has it, too. At least 32 bytes. */
+  readonly secret: string;
+  /** Told to the pipeline with each start: where the host has mounted `completionHandler`. */
+  readonly completionUrl?: string;
+  /** For a proxy, client certificates, tracing. Has to leave redirects alone (`redirect: 'manual'`). */
+  readonly fetch?: typeof globalThis.fetch;
+  /** How long one try may take: 10,000 when not given, at most 25,000. All tries together take at most 25 seconds. */
+  readonly timeoutMs?: number;
+  /** How often a request is tried again: twice when not given, at most 10 times. */
+  readonly retries?: number;
+  /** Lets `url` be `http:` on another machine: the token then travels in the clear. */
+  readonly allowPlainHttp?: boolean;
+}
+
+/**
+ * Runs pipelines that live behind an HTTP endpoint: each start and each cancellation is one signed POST of JSON ({@link PipelineRequest}), tried again
+ * after network errors, timeouts and the statuses 408, 429 (after `Retry-After`) and 500 to 599, under the same `idempotency-key`. Redirects are not followed.
+ *
+ * To a start the server answers 200 to 299 once it has taken the pipeline on, with nothing or with JSON `{ executionPipelineId?, executionId? }`; 400 to
+ * 499 refuse it, and fail the change. To a cancellation 404 and 410 are an answer as good as 200: nothing runs.
+ *
+ * Rejects with {@link PipelineRequestFailed}. Throws `InvalidInput` on a wrong configuration.
+ *
+ * @example
+ * createVivarium({ storage, pipelines: httpPipelines({ url: 'https://ci.example.com/vivarium', secret: process.env.PIPELINE_SECRET }) })
+ */
+export function httpPipelines(options: HttpPipelinesOptions): PipelineRunner {
+  const { secret, completionUrl = null, fetch = globalThis.fetch, timeoutMs = 10_000, retries = 2 } = options;
+  check({ ...options, timeoutMs, retries });
+  const url = new URL(options.url).href;
+
+  const send = (request: PipelineRequest): Promise<Answer> => {
+    const body = JSON.stringify(request);
+    return post({ url, fetch, timeoutMs, retries }, () => {
+      // Signed at each try, so that none is outside the window of the receiver.
+      const timestamp = String(Math.floor(Date.now() / 1_000));
+      const headers = {
+        accept: 'application/json',
+        'content-type': 'application/json',
+        'idempotency-key': idempotencyKeyOf(request),
+        [timestampHeader]: timestamp,
+        [signatureHeader]: signatureOf(secret, timestamp, body),
+      };
+      return { headers, body };
+    });
+  };
+
+  return {
+    start: async (start) => started(await send(startRequest(start, completionUrl))),
+    cancel: async (cancel) => {
+      try {
+        await send(cancelRequest(cancel));
+      } catch (cause) {
+        const isGone = cause instanceof PipelineRequestFailed && (cause.status === 404 || cause.status === 410);
+        if (!isGone) throw cause;
+      }
+    },
+  };
+}
+
+/** Something that is no JSON, behind a 200, is a login page or a default page: nobody has taken anything on. */
+function started({ status, contentType, text, attempts }: Answer): PipelineStarted {
+  if (text.trim() === '') return {};
+  const failed = (why: string) =>
+    new PipelineRequestFailed(`the pipeline server answered ${status} ${why}`, { refused: false, status, attempts });
+  if (!/^application\/(.+\+)?json$/.test(contentType)) throw failed('with something that is not JSON');
+  const answer = parsed(text);
+  if (typeof answer !== 'object' || answer === null || Array.isArray(answer))
+    throw failed('with JSON that is no object');
+  const { executionPipelineId, executionId } = answer as Record<string, unknown>;
+  return { executionPipelineId: nameOf(executionPipelineId), executionId: nameOf(executionId) };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+/** Many servers number what they run. */
+function nameOf(value: unknown): string | null {
+  if (Number.isSafeInteger(value)) return String(value);
+  return typeof value === 'string' && value !== '' ? value : null;
+}
+
+function check(options: HttpPipelinesOptions & { readonly timeoutMs: number; readonly retries: number }): void {
+  const { url, secret, completionUrl, fetch, timeoutMs, retries, allowPlainHttp = false } = options;
+  const issues: InputIssue[] = [];
+  const need = (holds: boolean, path: string, message: string) => {
+    if (!holds) issues.push({ path, message });
+  };
+
+  const target = URL.parse(url);
+  const isHttp = target?.protocol === 'https:' || target?.protocol === 'http:';
+  need(isHttp && target.username === '' && target.password === '', 'url', 'must be an https URL without userinfo');
+  if (isHttp) {
+    const isPrivate = target.protocol === 'https:' || isThisMachine(target.hostname) || allowPlainHttp;
+    need(isPrivate, 'url', 'must be https, because the token travels in the body; or set allowPlainHttp');
+  }
+  const secretBytes = typeof secret === 'string' ? Buffer.byteLength(secret) : 0;
+  need(secretBytes >= minimumSecretBytes, 'secret', `must have at least ${minimumSecretBytes} bytes`);
+  need(completionUrl === undefined || URL.canParse(completionUrl), 'completionUrl', 'must be a URL');
+  need(fetch === undefined || typeof fetch === 'function', 'fetch', 'must be a function');
+  const isTimeout = Number.isSafeInteger(timeoutMs) && timeoutMs >= 1 && timeoutMs <= longestCallMs;
+  need(isTimeout, 'timeoutMs', `must be a whole number from 1 to ${longestCallMs}`);
+  const isCount = Number.isSafeInteger(retries) && retries >= 0 && retries <= 10;
+  need(isCount, 'retries', 'must be a whole number from 0 to 10');
+  if (issues.length > 0) throw new InvalidInput(issues);
+}
+
+function isThisMachine(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+}
