@@ -652,7 +652,11 @@ export class Environments {
       .andThen(({ found }) => present(found, target.id))
       .andThen((found) => revealVariables(this.#scope, found, null).map((variables) => ({ found, variables })))
       .andThen(({ found, variables }) => {
-        this.#noteAccess(name, found, variables.map(({ key }) => key));
+        this.#noteAccess(
+          name,
+          found,
+          variables.map(({ key }) => key),
+        );
         return resolveVariables(variables, { overrides: replaced });
       });
   }

@@ -70,9 +70,7 @@ export class StateChanges {
   }
 
   /** The instance's changes, newest first. Errors: `not_found` (the instance). */
-  list(
-    input: { readonly instanceId: string } & PageInput,
-  ): Outcome<'ephemeral.stateChanges.list', Page<StateChange>> {
+  list(input: { readonly instanceId: string } & PageInput): Outcome<'ephemeral.stateChanges.list', Page<StateChange>> {
     const { ports, caller } = this.#scope;
     return operation(this.#scope, methods.list, [input], ([{ instanceId, ...paging }]) =>
       safeTry(async function* () {
@@ -142,10 +140,7 @@ export class StateChanges {
    *
    * Errors: `not_found`, `change_superseded` when it has ended otherwise, `stale_version`.
    */
-  cancel(
-    stateChangeId: string,
-    options: CommandOptions = {},
-  ): Outcome<'ephemeral.stateChanges.cancel', StateChange> {
+  cancel(stateChangeId: string, options: CommandOptions = {}): Outcome<'ephemeral.stateChanges.cancel', StateChange> {
     const scope = this.#scope;
     const { storage } = scope.ports;
 
@@ -185,7 +180,11 @@ export class StateChanges {
 /** The change has ended; a runner that does not hear of it will find its completion refused. */
 async function tellRunner(
   { ports, caller }: Scope,
-  { action, instance, stateChange }: Pick<ChangeFacts, 'instance' | 'stateChange'> & {
+  {
+    action,
+    instance,
+    stateChange,
+  }: Pick<ChangeFacts, 'instance' | 'stateChange'> & {
     readonly action: ChangeFacts['type']['actions'][number];
   },
 ): Promise<void> {

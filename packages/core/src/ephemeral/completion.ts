@@ -59,4 +59,3 @@ export function endNote(instance: { readonly name: string; readonly version: num
     },
   };
 }
-

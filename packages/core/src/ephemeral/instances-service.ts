@@ -361,7 +361,11 @@ export function begin<M extends Starts>(
   scope: Scope,
   called: M,
   target: string,
-  request: { readonly type: StateChangeType; readonly trigger: Trigger; readonly parameters: Readonly<Record<string, string>> },
+  request: {
+    readonly type: StateChangeType;
+    readonly trigger: Trigger;
+    readonly parameters: Readonly<Record<string, string>>;
+  },
   options: CommandOptions,
 ): ResultAsync<StateChange, ErrorOf<M> | StorageFailure> {
   const { storage, ids, pipelines } = scope.ports;
@@ -379,7 +383,13 @@ export function begin<M extends Starts>(
       yield* checkVersion('instance', before, options.expectedVersion);
 
       const made = { id: ids.next(), at };
-      const { instance, stateChange } = yield* startChange(before, pending, type, { ...request, tokenHash: hash }, made);
+      const { instance, stateChange } = yield* startChange(
+        before,
+        pending,
+        type,
+        { ...request, tokenHash: hash },
+        made,
+      );
       const written = yield* storage.ephemeral.startChange({
         instance,
         stateChange,
@@ -433,4 +443,3 @@ type Writes = Extract<Method, `ephemeral.instances.${'extend' | 'touch' | 'ackno
 function present<T>(found: T | null | undefined, instanceId: string): Result<T, NotFound> {
   return found == null ? err(new NotFound('instance', instanceId)) : ok(found);
 }
-

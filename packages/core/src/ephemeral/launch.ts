@@ -61,5 +61,7 @@ async function call(
 
 /** A stranger's name for something: a short text, or none. */
 function name(given: unknown): string | null {
-  return typeof given === 'string' && given.length <= 255 && given.isWellFormed() && !given.includes('\0') ? given : null;
+  return typeof given === 'string' && given.length <= 255 && given.isWellFormed() && !given.includes('\0')
+    ? given
+    : null;
 }

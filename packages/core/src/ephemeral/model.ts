@@ -30,11 +30,20 @@ export const secretName = z
   .regex(/^[A-Za-z0-9_-]{1,256}$/, 'must be 1 to 256 letters (A-Z, a-z), digits, hyphens or underscores');
 
 /** A secret's value: at most 64 KiB. */
-export const secretValue = anyText.refine((text) => Buffer.byteLength(text) <= 65_536, 'must have at most 65,536 bytes');
+export const secretValue = anyText.refine(
+  (text) => Buffer.byteLength(text) <= 65_536,
+  'must have at most 65,536 bytes',
+);
 
 /** What a pipeline is told besides the rest: at most 2 KiB as JSON. Stored as it is: no place for secrets. */
 export const parameters = z
-  .record(z.string().max(200).refine((key) => anyText.safeParse(key).success), anyText)
+  .record(
+    z
+      .string()
+      .max(200)
+      .refine((key) => anyText.safeParse(key).success),
+    anyText,
+  )
   .refine((value) => Buffer.byteLength(JSON.stringify(value)) <= 2_048, 'must have at most 2,048 bytes as JSON');
 
 /** Who or what asked for a change. */

@@ -151,4 +151,3 @@ export interface EphemeralRepository {
     request: { readonly now: Date; readonly acceptedBy: Date; readonly limit: number; readonly after: string | null },
   ): Stored<readonly InstanceFacts[]>;
 }
-

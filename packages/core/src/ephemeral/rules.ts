@@ -127,7 +127,14 @@ export function moveType(
     const moves = Object.entries(typeMoves).filter(([, { from: states }]) =>
       (states as readonly string[]).includes(type.state),
     );
-    return err(new IllegalTransition('type', type.state, move, moves.map(([name]) => name)));
+    return err(
+      new IllegalTransition(
+        'type',
+        type.state,
+        move,
+        moves.map(([name]) => name),
+      ),
+    );
   }
   const missing = to === 'ready' ? missingActions(type) : [];
   return missing.length === 0 ? ok(modified(type, { state: to }, by, at)) : err(new ActionNotDefined(missing));
@@ -330,7 +337,8 @@ export function startChange(
   request: ChangeRequest,
   { id, at }: Made,
 ): Result<Changed, ChangeInProgress | IllegalTransition | ActionNotDefined> {
-  if (instance.pendingChangeId !== null) return err(new ChangeInProgress(instance.pendingChangeId, pending?.type ?? null));
+  if (instance.pendingChangeId !== null)
+    return err(new ChangeInProgress(instance.pendingChangeId, pending?.type ?? null));
   const transition = lifecycle[request.type];
   if (!transition.from.includes(instance.state)) return err(illegal(instance.state, request.type));
   const action = type.actions.find(({ stateChangeType }) => stateChangeType === request.type);
@@ -448,7 +456,10 @@ export function decideSweep(
   if (finalStates.has(instance.state)) return null;
   if (pending !== null) {
     if (pending.deadline <= now) {
-      return { action: 'time_out', why: `${pending.type} has not ended by its deadline, ${pending.deadline.toISOString()}` };
+      return {
+        action: 'time_out',
+        why: `${pending.type} has not ended by its deadline, ${pending.deadline.toISOString()}`,
+      };
     }
     const unanswered = pending.acceptedAt === null && after(pending.startedAt, acceptanceGraceMs) <= now;
     return unanswered ? { action: 'call_again', why: `nobody knows whether the runner took ${pending.type} on` } : null;

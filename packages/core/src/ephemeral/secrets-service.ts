@@ -32,12 +32,7 @@ const theChange = ([{ stateChangeId }]: readonly [{ readonly stateChangeId: stri
 ];
 
 const methods = {
-  read: method(
-    'ephemeral.secrets.read',
-    [''],
-    z.tuple([z.strictObject({ ...bearer, name: secretName })]),
-    theChange,
-  ),
+  read: method('ephemeral.secrets.read', [''], z.tuple([z.strictObject({ ...bearer, name: secretName })]), theChange),
   readAll: method('ephemeral.secrets.readAll', [''], z.tuple([z.strictObject(bearer)]), theChange),
   write: method(
     'ephemeral.secrets.write',
@@ -166,14 +161,20 @@ function dataKeysOf({ ports, caller }: Scope): DataKeys {
   return new DataKeys(ports, ports.storage.dataKeys, caller.org);
 }
 
-function admitted(scope: Scope, given: SecretBearer): ResultAsync<ChangeFacts, StorageFailure | NotFound | InvalidToken> {
+function admitted(
+  scope: Scope,
+  given: SecretBearer,
+): ResultAsync<ChangeFacts, StorageFailure | NotFound | InvalidToken> {
   return scope.ports.storage.ephemeral
     .changeFacts(scope.caller.org, given.stateChangeId)
     .andThen(({ found }) => admit(found, given));
 }
 
 /** A token opens while its change is pending, and never after. */
-function admit(found: ChangeFacts | null, { stateChangeId, token }: SecretBearer): Result<ChangeFacts, NotFound | InvalidToken> {
+function admit(
+  found: ChangeFacts | null,
+  { stateChangeId, token }: SecretBearer,
+): Result<ChangeFacts, NotFound | InvalidToken> {
   if (found === null) return err(new NotFound('state change', stateChangeId));
   const { stateChange, instance } = found;
   const pending = stateChange.result === 'pending' && instance.pendingChangeId === stateChange.id;

@@ -67,12 +67,24 @@ async function carryOut(scope: Scope, { action }: SweepDecision, facts: Instance
       return callAgain(scope, facts);
     case 'deprovision': {
       const options = { expectedVersion: instance.version };
-      const begun = await begin(scope, 'ephemeral.instances.deprovision', instance.id, { ...request, type: 'deprovisioning' }, options);
+      const begun = await begin(
+        scope,
+        'ephemeral.instances.deprovision',
+        instance.id,
+        { ...request, type: 'deprovisioning' },
+        options,
+      );
       return begun.isErr() ? begun.error.code : 'done';
     }
     case 'put_to_sleep': {
       const options = { expectedVersion: instance.version };
-      const begun = await begin(scope, 'ephemeral.instances.sleep', instance.id, { ...request, type: 'to_sleep' }, options);
+      const begun = await begin(
+        scope,
+        'ephemeral.instances.sleep',
+        instance.id,
+        { ...request, type: 'to_sleep' },
+        options,
+      );
       return begun.isErr() ? begun.error.code : 'done';
     }
   }
@@ -91,7 +103,10 @@ async function callAgain(scope: Scope, { instance, pending, type }: InstanceFact
   const action = type.actions.find(({ id }) => id === stateChange.actionId);
   if (pipelines === null) return 'not_configured';
   if (action === undefined) {
-    const settled = await settle(scope, stateChange.id, { result: 'failed', reason: 'its action is no longer defined' });
+    const settled = await settle(scope, stateChange.id, {
+      result: 'failed',
+      reason: 'its action is no longer defined',
+    });
     return settled.isErr() ? settled.error.code : 'done';
   }
 

@@ -235,10 +235,7 @@ export class EnvironmentTypes {
    * Errors: `not_found`, `type_name_taken`, `stale_version`; `action_not_defined` for a `sleepAfterMs` on a published type that has no
    * actions to sleep and wake up.
    */
-  update(
-    typeId: string,
-    input: TypeSettings & CommandOptions,
-  ): Outcome<'ephemeral.types.update', EnvironmentType> {
+  update(typeId: string, input: TypeSettings & CommandOptions): Outcome<'ephemeral.types.update', EnvironmentType> {
     return operation(this.#scope, methods.update, [typeId, input], ([target, given]) => {
       const { idempotencyKey, expectedVersion, signal, ...wanted } = given;
       const by = this.#by();
@@ -328,7 +325,8 @@ export class EnvironmentTypes {
         target,
         { which },
         given,
-        (type, { at }) => removeAction(type, which, by, at).map((changed) => ({ type: changed, action: { remove: which } })),
+        (type, { at }) =>
+          removeAction(type, which, by, at).map((changed) => ({ type: changed, action: { remove: which } })),
       ).then((result) => result.map(() => undefined)),
     );
   }
@@ -378,7 +376,8 @@ export class EnvironmentTypes {
         target,
         { which },
         given,
-        (type, { at }) => removeSecret(type, which, by, at).map((changed) => ({ type: changed, secret: { remove: which } })),
+        (type, { at }) =>
+          removeSecret(type, which, by, at).map((changed) => ({ type: changed, secret: { remove: which } })),
       ).then((result) => result.map(() => undefined)),
     );
   }
@@ -444,7 +443,8 @@ export class EnvironmentTypes {
       { method: called, target: subject(target), options, input: [target, input] },
       {
         load: (keyId) => storage.ephemeral.getType(scope.caller.org, target, keyId),
-        replay: async (_kept, facts) => present(facts?.found, target).map(toType) as Result<EnvironmentType, ErrorOf<M>>,
+        replay: async (_kept, facts) =>
+          present(facts?.found, target).map(toType) as Result<EnvironmentType, ErrorOf<M>>,
         attempt,
       },
     ) as Promise<Result<EnvironmentType, ErrorOf<M>>>;
@@ -476,4 +476,3 @@ function present(found: LoadedType | null | undefined, typeId: string) {
 function fresh(type: StoredType): EnvironmentType {
   return toType({ ...type, liveInstances: 0 });
 }
-

@@ -157,9 +157,8 @@ export function contextOf(orgId: string, scope: KeyScope, id: string): WrappingC
 
 /** Asks the key management. What it rejects with is told without its details: they are a stranger's. */
 export function asked<T>(ask: () => Promise<T>): ResultAsync<T, KeyManagementFailure | UnsealingFailed> {
-  return ResultAsync.fromPromise(
-    (async () => ask())(),
-    (cause) => (cause instanceof UnsealingFailed ? cause : failureOf(cause)),
+  return ResultAsync.fromPromise((async () => ask())(), (cause) =>
+    cause instanceof UnsealingFailed ? cause : failureOf(cause),
   );
 }
 
@@ -176,7 +175,9 @@ function failureOf(cause: unknown): KeyManagementFailure {
 
 function secretKey(bytes: Uint8Array): Result<KeyObject, KeyManagementFailure> {
   if (bytes.length !== 32) {
-    return err(new KeyManagementFailure('the key management gave a data key that has not 32 bytes', { retryable: false }));
+    return err(
+      new KeyManagementFailure('the key management gave a data key that has not 32 bytes', { retryable: false }),
+    );
   }
   const key = createSecretKey(bytes);
   bytes.fill(0);

@@ -71,7 +71,9 @@ function associatedData(context: WrappingContext): Buffer {
 }
 
 function readRing(source: KeyringSource): readonly (readonly [string, KeyObject])[] {
-  const words = readSource(source).split(/\s+/).filter((word) => word !== '');
+  const words = readSource(source)
+    .split(/\s+/)
+    .filter((word) => word !== '');
   if (words.length === 0) return refuse('has no key');
   const ring = words.map((word, index) => {
     const at = word.indexOf(':');
@@ -96,7 +98,9 @@ function readOwnersFile(path: string): string {
   try {
     const { mode, uid } = fstatSync(file);
     const others = process.platform !== 'win32' && ((mode & 0o077) !== 0 || uid !== process.geteuid?.());
-    return others ? refuse('the file can be read or written by others than its owner; chmod 600 it') : readFileSync(file, 'utf8');
+    return others
+      ? refuse('the file can be read or written by others than its owner; chmod 600 it')
+      : readFileSync(file, 'utf8');
   } finally {
     closeSync(file);
   }

@@ -49,7 +49,9 @@ export function open(key: KeyObject, place: Place, sealed: string): string | nul
   const body = fromBase64url(parts[3]!);
   if (body === null || body.length < tagBytes) return null;
 
-  const decipher = createDecipheriv('aes-256-gcm', key, Buffer.from(parts[2]!, 'base64url'), { authTagLength: tagBytes });
+  const decipher = createDecipheriv('aes-256-gcm', key, Buffer.from(parts[2]!, 'base64url'), {
+    authTagLength: tagBytes,
+  });
   decipher.setAAD(associatedData(place));
   decipher.setAuthTag(body.subarray(body.length - tagBytes));
   try {

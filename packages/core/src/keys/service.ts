@@ -107,7 +107,8 @@ export class Keys {
     return operation(scope, methods.rotate, [input], ([{ projectId }]) =>
       safeTry(async function* () {
         const keyScope: KeyScope = { type: 'project', id: projectId };
-        if ((yield* storage.projects.get(org, projectId)).found === null) return err(new NotFound('project', projectId));
+        if ((yield* storage.projects.get(org, projectId)).found === null)
+          return err(new NotFound('project', projectId));
         const generations = yield* storage.dataKeys.ofScope(org, keyScope);
         const last = generations.at(-1);
         if (last === undefined) return ok({ generation: 0, resealed: 0, done: true, finishAfter: null });

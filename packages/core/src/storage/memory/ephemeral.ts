@@ -1,10 +1,4 @@
-import type {
-  LoadedType,
-  StoredChange,
-  StoredInstance,
-  StoredSecret,
-  StoredType,
-} from '../../ephemeral/model.ts';
+import type { LoadedType, StoredChange, StoredInstance, StoredSecret, StoredType } from '../../ephemeral/model.ts';
 import { finalStates, stateChangeTypes } from '../../ephemeral/lifecycle.ts';
 import type { ChangeFacts, EphemeralRepository, InstanceFacts } from '../../ephemeral/repository.ts';
 import { compareBytes } from '../../kernel/text.ts';
