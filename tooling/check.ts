@@ -16,6 +16,7 @@ const sources: Check[] = [
   { name: 'lint', command: ['oxlint', '--format=unix', '.'] },
   { name: 'types', command: ['node_modules/typescript-7/bin/tsc', '--noEmit', '--pretty', 'false'] },
   { name: 'errors reference', command: ['node', 'tooling/check/errors-reference.ts'] },
+  { name: 'lifecycle diagram', command: ['node', 'tooling/check/lifecycle-diagram.ts'] },
   { name: 'unused code and dependencies', command: ['knip', '--no-progress'] },
   { name: 'imports', command: ['depcruise', '--output-type=err-long', 'packages', 'examples', 'bench', 'tooling'] },
   { name: 'links in documents', command: ['node', 'tooling/check/links.ts'] },
