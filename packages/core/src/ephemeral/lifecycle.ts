@@ -107,11 +107,35 @@ export const acknowledgements: Readonly<Partial<Record<InstanceState, InstanceSt
   failed_cleanup: 'ready_to_use',
 };
 
-/** The changes that are legal in a state, in the order of the table. */
-export function legalChanges(state: InstanceState): readonly StateChangeType[] {
-  return legal[state];
+/** The state while a change is under way; `null` where the table does not have it from here. */
+export function stateWhile(state: InstanceState, change: StateChangeType): InstanceState | null {
+  return starts[state][change] ?? null;
 }
 
-const legal = Object.fromEntries(
-  instanceStates.map((state) => [state, stateChangeTypes.filter((type) => lifecycle[type].from.includes(state))]),
-) as unknown as Readonly<Record<InstanceState, readonly StateChangeType[]>>;
+/** The state in which a change leaves its instance. `sleptFrom` is where `wake_up` leads back to. */
+export function stateAfter(
+  change: StateChangeType,
+  passed: boolean,
+  sleptFrom: 'ready_to_use' | 'in_use' | null,
+): InstanceState {
+  const transition = lifecycle[change];
+  if (!passed) return transition.failed;
+  return transition.passed === 'sleptFrom' ? (sleptFrom ?? 'ready_to_use') : transition.passed;
+}
+
+/** The table by state, made once. */
+const starts = Object.fromEntries(
+  instanceStates.map((state) => [
+    state,
+    Object.fromEntries(
+      stateChangeTypes
+        .filter((type) => lifecycle[type].from.includes(state))
+        .map((type) => [type, lifecycle[type].pending]),
+    ),
+  ]),
+) as Readonly<Record<InstanceState, Readonly<Partial<Record<StateChangeType, InstanceState>>>>>;
+
+/** The changes that are legal in a state, in the order of the table. */
+export function legalChanges(state: InstanceState): readonly StateChangeType[] {
+  return Object.keys(starts[state]) as StateChangeType[];
+}

@@ -11,7 +11,7 @@ import {
   SecretAccessDenied,
   TypeNotReady,
 } from './errors.ts';
-import { acknowledgements, finalStates, legalChanges, lifecycle, stateChangeTypes } from './lifecycle.ts';
+import { acknowledgements, finalStates, legalChanges, stateAfter, stateChangeTypes, stateWhile } from './lifecycle.ts';
 import type { InstanceState, StateChangeType } from './lifecycle.ts';
 import { defaultChangeTimeoutMs, maximumSecretDefinitions } from './model.ts';
 import type {
@@ -339,8 +339,8 @@ export function startChange(
 ): Result<Changed, ChangeInProgress | IllegalTransition | ActionNotDefined> {
   if (instance.pendingChangeId !== null)
     return err(new ChangeInProgress(instance.pendingChangeId, pending?.type ?? null));
-  const transition = lifecycle[request.type];
-  if (!transition.from.includes(instance.state)) return err(illegal(instance.state, request.type));
+  const state = stateWhile(instance.state, request.type);
+  if (state === null) return err(illegal(instance.state, request.type));
   const action = type.actions.find(({ stateChangeType }) => stateChangeType === request.type);
   if (action === undefined) return err(new ActionNotDefined([request.type]));
 
@@ -350,11 +350,7 @@ export function startChange(
       : instance.sleptFrom;
   const sequence = instance.changeSequence + 1;
   return ok({
-    instance: next(
-      instance,
-      { state: transition.pending, pendingChangeId: id, changeSequence: sequence, sleptFrom, lastActiveAt: at },
-      at,
-    ),
+    instance: next(instance, { state, pendingChangeId: id, changeSequence: sequence, sleptFrom, lastActiveAt: at }, at),
     stateChange: {
       id,
       instanceId: instance.id,
@@ -392,8 +388,7 @@ export function endChange(
   if (stateChange.result !== 'pending' || instance.pendingChangeId !== stateChange.id) {
     return stateChange.result === end.result ? ok('told before') : err(new ChangeSuperseded(stateChange.result));
   }
-  const { passed, failed } = lifecycle[stateChange.type];
-  const state = end.result === 'passed' ? (passed === 'sleptFrom' ? awakeState(instance) : passed) : failed;
+  const state = stateAfter(stateChange.type, end.result === 'passed', instance.sleptFrom);
   const swept = stateChange.type === 'deprovisioning' && stateChange.trigger.type === 'system';
   const unrest = end.result === 'passed' ? calm : swept ? sweptInVain(instance, at) : {};
   const endedAt = finalStates.has(state) ? at : null;
@@ -401,10 +396,6 @@ export function endChange(
     instance: next(instance, { ...unrest, state, pendingChangeId: null, lastActiveAt: at, endedAt }, at),
     stateChange: { ...stateChange, ...end, nextState: state, endedAt: at },
   });
-}
-
-function awakeState({ sleptFrom }: StoredInstance): InstanceState {
-  return sleptFrom ?? 'ready_to_use';
 }
 
 const calm = { sweepFailures: 0, sweepAfter: null, needsAttention: false };

@@ -13,7 +13,7 @@ import type { KeyManagement, WrappingContext } from './key-management.ts';
 import type { KeyScope, StoredDataKey } from './model.ts';
 import type { OpenedKeys } from './opened-keys.ts';
 import type { DataKeyRepository } from './repository.ts';
-import { commitmentOf, commits, dataKeyOf, open, seal } from './sealing.ts';
+import { commitmentOf, commits, open, readEnvelope, seal } from './sealing.ts';
 import type { Place } from './sealing.ts';
 
 /** Where a value stands within the scope of a data key. */
@@ -72,11 +72,16 @@ export class DataKeys {
       const keys = new Map<string, KeyObject>();
       const texts: string[] = [];
       for (const { place, sealed } of values) {
-        const id = dataKeyOf(sealed);
-        if (id === null) return err(new UnsealingFailed(place.name));
-        const key = keys.get(id) ?? (yield* keyOf(id, place.name));
-        keys.set(id, key);
-        const text = open(key, { ...place, orgId, scope }, sealed);
+        const envelope = readEnvelope(sealed);
+        if (envelope === null) return err(new UnsealingFailed(place.name));
+        const { dataKeyId: id } = envelope;
+        let key = keys.get(id);
+        if (key === undefined) {
+          key = yield* keyOf(id, place.name);
+          keys.set(id, key);
+        }
+        const { ownerId, name, sealVersion } = place;
+        const text = open(key, { orgId, scope, ownerId, name, sealVersion }, envelope);
         if (text === null) return err(new UnsealingFailed(place.name));
         count(id, text.length);
         texts.push(text);

@@ -18,6 +18,7 @@ export interface Place {
 const format = 'vv1';
 const nonceBytes = 12;
 const tagBytes = 16;
+const tagLength = { authTagLength: tagBytes };
 const sealedForm = /^vv1\.([0-9a-f-]{36})\.([A-Za-z0-9_-]{16})\.([A-Za-z0-9_-]{22,})$/;
 
 /** The length of what `seal` gives for a value of so many bytes. */
@@ -31,31 +32,35 @@ export function sealedLength(bytes: number): number {
  */
 export function seal(dataKeyId: string, key: KeyObject, place: Place, text: string): string {
   const nonce = randomBytes(nonceBytes);
-  const cipher = createCipheriv('aes-256-gcm', key, nonce, { authTagLength: tagBytes });
+  const cipher = createCipheriv('aes-256-gcm', key, nonce, tagLength);
   cipher.setAAD(associatedData(place));
   const sealed = Buffer.concat([cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]);
   return `${format}.${dataKeyId}.${nonce.toString('base64url')}.${sealed.toString('base64url')}`;
 }
 
-/** The data key that a sealed value names; `null` for what has not the form of one. */
-export function dataKeyOf(sealed: string): string | null {
-  return sealedForm.exec(sealed)?.[1] ?? null;
+/** A sealed value taken apart. */
+export interface Envelope {
+  readonly dataKeyId: string;
+  readonly nonce: string;
+  readonly body: string;
+}
+
+/** The parts of a sealed value; `null` for what has not the form of one. */
+export function readEnvelope(sealed: string): Envelope | null {
+  const parts = sealedForm.exec(sealed);
+  if (parts === null || !isCanonical(parts[3]!)) return null;
+  return { dataKeyId: parts[1]!, nonce: parts[2]!, body: parts[3]! };
 }
 
 /** The text of a sealed value; `null` when it is not what was sealed with this key for this place. */
-export function open(key: KeyObject, place: Place, sealed: string): string | null {
-  const parts = sealedForm.exec(sealed);
-  if (parts === null) return null;
-  const body = fromBase64url(parts[3]!);
-  if (body === null || body.length < tagBytes) return null;
-
-  const decipher = createDecipheriv('aes-256-gcm', key, Buffer.from(parts[2]!, 'base64url'), {
-    authTagLength: tagBytes,
-  });
+export function open(key: KeyObject, place: Place, { nonce, body }: Envelope): string | null {
+  const bytes = Buffer.from(body, 'base64url');
+  const end = bytes.length - tagBytes;
+  const decipher = createDecipheriv('aes-256-gcm', key, Buffer.from(nonce, 'base64url'), tagLength);
   decipher.setAAD(associatedData(place));
-  decipher.setAuthTag(body.subarray(body.length - tagBytes));
+  decipher.setAuthTag(bytes.subarray(end));
   try {
-    return decipher.update(body.subarray(0, body.length - tagBytes), undefined, 'utf8') + decipher.final('utf8');
+    return decipher.update(bytes.subarray(0, end), undefined, 'utf8') + decipher.final('utf8');
   } catch {
     return null;
   }
@@ -75,12 +80,19 @@ export function commits(commitment: string, key: KeyObject, dataKeyId: string): 
 
 /** Every part with its length in front, so that no two places have the same bytes. */
 function associatedData({ orgId, scope, ownerId, name, sealVersion }: Place): Buffer {
-  const parts = [orgId, scope.type, scope.id, ownerId, name, String(sealVersion)];
-  return Buffer.from(parts.map((part) => `${Buffer.byteLength(part)}:${part}`).join(''), 'utf8');
+  return Buffer.from(
+    part(orgId) + part(scope.type) + part(scope.id) + part(ownerId) + part(name) + part(String(sealVersion)),
+    'utf8',
+  );
 }
 
-/** Refuses what base64url allows in more than one spelling, so that every bit of a sealed value counts. */
-function fromBase64url(text: string): Buffer | null {
-  const bytes = Buffer.from(text, 'base64url');
-  return bytes.toString('base64url') === text ? bytes : null;
+function part(text: string): string {
+  return `${Buffer.byteLength(text)}:${text}`;
+}
+
+/** base64url spells the last byte in several ways unless its spare bits are zero; only that spelling counts, so that every bit of a sealed value does. */
+function isCanonical(text: string): boolean {
+  const spare = text.length % 4;
+  if (spare === 0) return true;
+  return spare !== 1 && (spare === 2 ? 'AQgw' : 'AEIMQUYcgkosw048').includes(text.at(-1)!);
 }

@@ -13,7 +13,7 @@ import type { Outcome, Scope } from '../operation.ts';
 import { asked, contextOf } from './data-keys.ts';
 import type { KeyFailure } from './data-keys.ts';
 import type { KeyScope, StoredDataKey } from './model.ts';
-import { dataKeyOf } from './sealing.ts';
+import { readEnvelope } from './sealing.ts';
 
 /** What `keys.rotate` has done. */
 export interface RotationReport {
@@ -191,5 +191,5 @@ function resealEnvironment(
 }
 
 function sealedByAnother({ variables }: LoadedEnvironment, key: string): boolean {
-  return variables.some((variable) => 'sealed' in variable && dataKeyOf(variable.sealed) !== key);
+  return variables.some((variable) => 'sealed' in variable && readEnvelope(variable.sealed)?.dataKeyId !== key);
 }

@@ -3,7 +3,14 @@ import { createSecretKey, randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { commitmentOf, commits, dataKeyOf, open, seal, sealedLength } from '../../src/keys/sealing.ts';
+import {
+  commitmentOf,
+  commits,
+  open as openEnvelope,
+  readEnvelope,
+  seal,
+  sealedLength,
+} from '../../src/keys/sealing.ts';
 import type { Place } from '../../src/keys/sealing.ts';
 
 const id = '01936f5e-0000-7000-8000-000000000001';
@@ -17,9 +24,14 @@ const place: Place = {
 };
 const sealed = seal(id, key, place, 'hunter2 🔑');
 
+const open = (by: typeof key, where: Place, text: string): string | null => {
+  const envelope = readEnvelope(text);
+  return envelope === null ? null : openEnvelope(by, where, envelope);
+};
+
 it('opens where it was sealed', () => {
   expect(open(key, place, sealed)).toBe('hunter2 🔑');
-  expect(dataKeyOf(sealed)).toBe(id);
+  expect(readEnvelope(sealed)?.dataKeyId).toBe(id);
 });
 
 it('any text opens to itself, and its length is known beforehand', () => {
