@@ -21,11 +21,6 @@ const tagBytes = 16;
 const tagLength = { authTagLength: tagBytes };
 const sealedForm = /^vv1\.([0-9a-f-]{36})\.([A-Za-z0-9_-]{16})\.([A-Za-z0-9_-]{22,})$/;
 
-/** The length of what `seal` gives for a value of so many bytes. */
-export function sealedLength(bytes: number): number {
-  return format.length + 1 + 36 + 1 + 16 + 1 + Math.ceil(((bytes + tagBytes) * 4) / 3);
-}
-
 /**
  * `vv1.<data key>.<nonce>.<ciphertext and tag>`: AES-256-GCM (NIST SP 800-38D) with a random nonce of 96 bits, base64url. Randomness comes from
  * `node:crypto` and not from the port: a secret must not depend on what a test has set.

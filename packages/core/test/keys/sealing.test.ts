@@ -34,14 +34,13 @@ it('opens where it was sealed', () => {
   expect(readEnvelope(sealed)?.dataKeyId).toBe(id);
 });
 
-it('any text opens to itself, and its length is known beforehand', () => {
+it('any text opens to itself', () => {
   fc.assert(
     fc.property(
       fc.string({ unit: 'binary', maxLength: 300 }).filter((text) => text.isWellFormed()),
       (text) => {
         const one = seal(id, key, place, text);
         expect(open(key, place, one)).toBe(text);
-        expect(one.length).toBe(sealedLength(Buffer.byteLength(text)));
       },
     ),
   );

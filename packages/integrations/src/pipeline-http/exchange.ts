@@ -83,8 +83,12 @@ async function attempt(
       return notTakenOn(response, mayHaveArrived);
     }
     const read = await readText(response.body, { maximumBytes: longestAnswer, signal: patience.signal });
-    if ('fault' in read) return { end: 'failed', why: `answered with a body that is ${read.fault}`, status: response.status };
-    return { end: 'answered', answer: { status: response.status, contentType: mediaType(response.headers), text: read.text } };
+    if ('fault' in read)
+      return { end: 'failed', why: `answered with a body that is ${read.fault}`, status: response.status };
+    return {
+      end: 'answered',
+      answer: { status: response.status, contentType: mediaType(response.headers), text: read.text },
+    };
   };
 
   try {
