@@ -13,3 +13,8 @@ export type { FakeClock } from './fake-clock.ts';
 export { seededRandom } from './seeded-random.ts';
 export type { SeededRandom } from './seeded-random.ts';
 export { sequentialIds } from './sequential-ids.ts';
+
+export { describeCrashes } from './crashes.ts';
+export type { CrashHarness } from './crashes.ts';
+export { workUntilKilled } from './crash-worker.ts';
+export type { CrashScene } from './crash-worker.ts';
