@@ -1,5 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises';
-
 import { readText } from './body.ts';
 import { PipelineRequestFailed } from './failure.ts';
 
@@ -119,6 +117,10 @@ function notTakenOn({ status, redirected, headers, type }: Response, mayHaveArri
     return { end: 'try again', why, status, afterMs: retryAfter(headers.get('retry-after')) };
   }
   return { end: status >= 400 ? 'refused' : 'failed', why, status };
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
 /** RFC 9110, 10.2.3: seconds, or a date. */
