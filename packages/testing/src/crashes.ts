@@ -83,6 +83,8 @@ export function describeCrashes(name: string, makeHarness: () => Promise<CrashHa
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
       child.kill('SIGKILL');
       await gone;
+      // A statement that the server was running for it still ends.
+      await new Promise((resolve) => setTimeout(resolve, 200));
     }
 
     async function everyInstance(): Promise<readonly Instance[]> {
