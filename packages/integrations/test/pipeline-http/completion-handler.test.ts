@@ -1,32 +1,10 @@
-import { err, ok, ResultAsync } from '@vivarium/core';
 import { InvalidInput } from '@vivarium/core';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 
 import { completionHandler } from '../../src/pipeline-http/index.ts';
-import type { CompletingVivarium, Completion } from '../../src/pipeline-http/index.ts';
+import type { CompletingVivarium } from '../../src/pipeline-http/index.ts';
+import { answering } from './answering.ts';
 import { changeId, token } from './change.ts';
-
-type Failure = { readonly code: string; readonly message: string };
-
-/** A Vivarium that answers each completion in one way, and remembers whom it was asked for. */
-function answering(failure: Failure | null = null) {
-  const asked: (Completion & { readonly org: string })[] = [];
-  const vivarium: CompletingVivarium = {
-    system: (org) => ({
-      ephemeral: {
-        stateChanges: {
-          complete: (completion) => {
-            asked.push({ org, ...completion });
-            return new ResultAsync<unknown, Failure>(
-              Promise.resolve(failure === null ? ok({ id: 'x' }) : err(failure)),
-            );
-          },
-        },
-      },
-    }),
-  };
-  return { vivarium, asked };
-}
 
 const said = { stateChangeId: changeId, org: 'acme', result: 'passed' };
 
