@@ -18,6 +18,13 @@ export function mysqlDialect(prefix: string): Dialect {
     asText: (type, expression) =>
       type === 'time' ? `DATE_FORMAT(${expression}, '%Y-%m-%dT%H:%i:%s.%fZ')` : `CAST(${expression} AS CHAR)`,
 
+    jsonList(fields) {
+      const pairs = Object.entries(fields).map(([name, expression]) => `'${name}', ${expression}`);
+      return `CAST(JSON_ARRAYAGG(JSON_OBJECT(${pairs.join(', ')})) AS CHAR)`;
+    },
+
+    later: (time, milliseconds) => `(${time} + INTERVAL ${milliseconds} * 1000 MICROSECOND)`,
+
     // A comparison of rows would be right, but neither server uses an index for it.
     after: ([a, b], [x, y]) => `(${a} >= ${x} AND (${a} > ${x} OR ${b} > ${y}))`,
     before: ([a, b], [x, y]) => `(${a} <= ${x} AND (${a} < ${x} OR ${b} < ${y}))`,
@@ -48,7 +55,7 @@ export function constraintOf(prefix: string, name: string): string {
 }
 
 /** What a primary key stands for. The servers call each of them PRIMARY. */
-export const primaryKeys: Readonly<Record<Table, Constraint | 'vivarium_project' | 'vivarium_environment'>> = {
+export const primaryKeys: Readonly<Record<Table, Constraint | RowIdentity>> = {
   projects: 'vivarium_project',
   environments: 'vivarium_environment',
   org_trees: 'vivarium_org_tree',
@@ -56,7 +63,17 @@ export const primaryKeys: Readonly<Record<Table, Constraint | 'vivarium_project'
   journal_queue: 'vivarium_journal_queue',
   journal_lanes: 'vivarium_journal_lane',
   idempotency_keys: 'vivarium_key',
+  data_keys: 'vivarium_data_key',
+  ephemeral_environment_types: 'vivarium_type',
+  state_change_actions: 'vivarium_action',
+  ephemeral_environment_instances: 'vivarium_instance',
+  instance_state_changes: 'vivarium_state_change',
+  ephemeral_secret_definitions: 'vivarium_secret',
+  ephemeral_secret_instances: 'vivarium_instance_secret',
 };
+
+/** Primary keys that no write runs into: their values are made once. */
+type RowIdentity = `vivarium_${'project' | 'environment' | 'type' | 'action' | 'instance' | 'state_change' | 'secret'}`;
 
 /** `2026-01-31 12:00:00.000`, in UTC: as text it means the same whatever time zone driver, session and server are set to. */
 function dateTime(time: Date): string {

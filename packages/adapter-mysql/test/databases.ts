@@ -76,4 +76,11 @@ export const tables = [
   'journal_queue',
   'journal_lanes',
   'idempotency_keys',
+  'data_keys',
+  'ephemeral_secret_instances',
+  'ephemeral_secret_definitions',
+  'instance_state_changes',
+  'ephemeral_environment_instances',
+  'state_change_actions',
+  'ephemeral_environment_types',
 ] as const;

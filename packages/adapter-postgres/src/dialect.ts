@@ -6,6 +6,7 @@ const casts: Record<ColumnType, string> = {
   uuid: 'uuid',
   text: 'text',
   integer: 'int4',
+  bigint: 'int8',
   time: 'timestamptz',
   json: 'jsonb',
 };
@@ -22,6 +23,13 @@ export function postgresDialect(schema: string): Dialect {
       type === 'time'
         ? `to_char(${expression} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
         : `(${expression})::text`,
+
+    jsonList(fields) {
+      const pairs = Object.entries(fields).map(([name, expression]) => `'${name}', ${expression}`);
+      return `json_agg(json_build_object(${pairs.join(', ')}))::text`;
+    },
+
+    later: (time, milliseconds) => `(${time} + ${milliseconds} * interval '1 millisecond')`,
 
     after: ([a, b], [x, y]) => `(${a}, ${b}) > (${x}, ${y})`,
     before: ([a, b], [x, y]) => `(${a}, ${b}) < (${x}, ${y})`,

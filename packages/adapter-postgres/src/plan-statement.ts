@@ -9,7 +9,7 @@
  * PostgreSQL runs data-modifying CTEs in an order of its own, so each step asks whether the one before took effect. That question has nothing
  * to do with the step's rows, so it is answered before the first of them is looked for, let alone locked, and once: a row that changed
  * while the step waited for its lock is looked at again, the answer is not. This is what makes the steps take effect, and
- * lock, in their order.
+ * lock, in their order. A step of any number of rows, which may be none, is asked to be done, and the one before it whether it took effect.
  *
  * The second sub-statement cannot see what the first has written, which is why a plan never touches a row twice.
  */
@@ -54,8 +54,7 @@ export function planStatement(dialect: Dialect, plan: Plan): Statement {
   const placeholders = new Placeholders(dialect);
   const steps = stepsOf(plan);
   const chain = steps.map(
-    (step, index) =>
-      `s${index} AS MATERIALIZED (${stepText(dialect, step, placeholders, index === 0 ? null : `s${index - 1}`)})`,
+    (step, index) => `s${index} AS MATERIALIZED (${stepText(dialect, step, placeholders, gateOf(steps, index))})`,
   );
   const outcomes = steps.flatMap((step, index) =>
     mayStop(step) ? [`WHEN NOT EXISTS (SELECT FROM s${index}) THEN ${stop(index)}`] : [],
@@ -67,6 +66,16 @@ export function planStatement(dialect: Dialect, plan: Plan): Statement {
     placeholders.parameters,
     'writes',
   );
+}
+
+/** What a step asks first: that everything before it was done. */
+function gateOf(steps: readonly Step[], index: number): string | null {
+  const before = steps[index - 1];
+  if (before === undefined) return null;
+  const name = `s${index - 1}`;
+  if (!('rows' in before) || before.rows !== 'any') return `EXISTS (SELECT FROM ${name})`;
+  // Counting looks at all of them, so that all are done.
+  return [`(SELECT count(*) FROM ${name}) >= 0`, gateOf(steps, index - 1)].filter(Boolean).join(' AND ');
 }
 
 /** An insert takes effect or fails. */
@@ -81,9 +90,8 @@ function stop(index: number): string {
   return `('vivarium stopped at step ${index}!' || (SELECT count(*) FROM s0))::int4`;
 }
 
-function stepText(dialect: Dialect, step: Step, placeholders: Placeholders, previous: string | null): string {
+function stepText(dialect: Dialect, step: Step, placeholders: Placeholders, gate: string | null): string {
   const table = dialect.table(step.table);
-  const gate = previous === null ? null : `EXISTS (SELECT FROM ${previous})`;
   const gated = (conditions: string) => (gate === null ? conditions : `${conditions} AND ${gate}`);
 
   switch (step.do) {

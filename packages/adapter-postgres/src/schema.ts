@@ -124,5 +124,148 @@ export function migrations(schema: string): readonly Migration[] {
         `CREATE INDEX vivarium_key_expiry ON ${table('idempotency_keys')} (org_id, expires_at)`,
       ],
     },
+    {
+      name: '0002_data_keys_ephemeral_environments',
+      breaking: false,
+      statements: [
+        `CREATE TABLE ${table('data_keys')} (
+  org_id text COLLATE "C" NOT NULL,
+  scope_type text COLLATE "C" NOT NULL,
+  scope_id uuid NOT NULL,
+  generation integer NOT NULL,
+  id uuid NOT NULL,
+  wrapped text NOT NULL,
+  wrapped_by text NOT NULL,
+  commitment text NOT NULL,
+  version integer NOT NULL,
+  created_at timestamptz(3) NOT NULL,
+  updated_at timestamptz(3) NOT NULL,
+  CONSTRAINT vivarium_data_key PRIMARY KEY (org_id, scope_type, scope_id, generation),
+  CONSTRAINT vivarium_data_key_id UNIQUE (org_id, id)
+)`,
+
+        `CREATE TABLE ${table('ephemeral_environment_types')} (
+  id uuid CONSTRAINT vivarium_type PRIMARY KEY,
+  org_id text COLLATE "C" NOT NULL,
+  name varchar(100) NOT NULL,
+  name_key varchar(300) COLLATE "C" NOT NULL,
+  live_name_key varchar(300) COLLATE "C",
+  description varchar(500),
+  state text COLLATE "C" NOT NULL,
+  max_number_of_instances integer,
+  live_count integer NOT NULL CONSTRAINT vivarium_type_instances CHECK (live_count >= 0),
+  ttl_ms bigint,
+  max_ttl_ms bigint,
+  sleep_after_ms bigint,
+  change_timeout_ms bigint NOT NULL,
+  created_by_type text NOT NULL,
+  created_by text NOT NULL,
+  last_modified_by_type text NOT NULL,
+  last_modified_by text NOT NULL,
+  version integer NOT NULL,
+  created_at timestamptz(3) NOT NULL,
+  updated_at timestamptz(3) NOT NULL,
+  CONSTRAINT vivarium_type_name UNIQUE (org_id, live_name_key)
+)`,
+
+        `CREATE TABLE ${table('state_change_actions')} (
+  id uuid CONSTRAINT vivarium_action PRIMARY KEY,
+  org_id text COLLATE "C" NOT NULL,
+  environment_type_id uuid NOT NULL
+    CONSTRAINT vivarium_action_type REFERENCES ${table('ephemeral_environment_types')} (id) ON DELETE CASCADE,
+  state_change_type text COLLATE "C" NOT NULL,
+  project_id text,
+  branch text,
+  pipeline_yaml_name text NOT NULL,
+  created_at timestamptz(3) NOT NULL,
+  updated_at timestamptz(3) NOT NULL,
+  CONSTRAINT vivarium_action_kind UNIQUE (environment_type_id, state_change_type)
+)`,
+
+        `CREATE TABLE ${table('ephemeral_environment_instances')} (
+  id uuid CONSTRAINT vivarium_instance PRIMARY KEY,
+  org_id text COLLATE "C" NOT NULL,
+  environment_type_id uuid NOT NULL
+    CONSTRAINT vivarium_instance_type REFERENCES ${table('ephemeral_environment_types')} (id),
+  name varchar(100) NOT NULL,
+  name_key varchar(300) COLLATE "C" NOT NULL,
+  live_name_key varchar(300) COLLATE "C",
+  state text COLLATE "C" NOT NULL,
+  pending_change_id uuid,
+  change_sequence integer NOT NULL,
+  slept_from text COLLATE "C",
+  expires_at timestamptz(3),
+  last_active_at timestamptz(3) NOT NULL,
+  sweep_failures integer NOT NULL,
+  sweep_after timestamptz(3),
+  needs_attention integer NOT NULL,
+  note varchar(500),
+  ended_at timestamptz(3),
+  version integer NOT NULL,
+  created_at timestamptz(3) NOT NULL,
+  updated_at timestamptz(3) NOT NULL,
+  CONSTRAINT vivarium_instance_name UNIQUE (environment_type_id, live_name_key)
+)`,
+        `CREATE INDEX vivarium_instance_list ON ${table('ephemeral_environment_instances')} (environment_type_id, name_key, id)`,
+        `CREATE INDEX vivarium_instance_state ON ${table('ephemeral_environment_instances')} (environment_type_id, state, name_key, id)`,
+        `CREATE INDEX vivarium_instance_due ON ${table('ephemeral_environment_instances')} (org_id, id) WHERE ended_at IS NULL`,
+
+        `CREATE TABLE ${table('instance_state_changes')} (
+  org_id text COLLATE "C" NOT NULL,
+  instance_id uuid NOT NULL
+    CONSTRAINT vivarium_state_change_instance REFERENCES ${table('ephemeral_environment_instances')} (id) ON DELETE CASCADE,
+  sequence integer NOT NULL,
+  id uuid NOT NULL CONSTRAINT vivarium_state_change_id UNIQUE,
+  environment_type_id uuid NOT NULL,
+  state_change_type text COLLATE "C" NOT NULL,
+  prev_state text COLLATE "C" NOT NULL,
+  next_state text COLLATE "C",
+  state_change_action_id uuid NOT NULL,
+  project_id text,
+  branch text,
+  pipeline_yaml_name text NOT NULL,
+  parameters jsonb NOT NULL,
+  result text COLLATE "C" NOT NULL,
+  reason varchar(1000),
+  trigger_type text NOT NULL,
+  trigger_id text NOT NULL,
+  token_hashes text COLLATE "C" NOT NULL,
+  accepted_at timestamptz(3),
+  execution_ppl_id text,
+  execution_id text,
+  deadline timestamptz(3) NOT NULL,
+  ended_at timestamptz(3),
+  created_at timestamptz(3) NOT NULL,
+  updated_at timestamptz(3) NOT NULL,
+  CONSTRAINT vivarium_state_change PRIMARY KEY (instance_id, sequence)
+)`,
+
+        `CREATE TABLE ${table('ephemeral_secret_definitions')} (
+  id uuid CONSTRAINT vivarium_secret PRIMARY KEY,
+  org_id text COLLATE "C" NOT NULL,
+  environment_type_id uuid NOT NULL
+    CONSTRAINT vivarium_secret_type REFERENCES ${table('ephemeral_environment_types')} (id) ON DELETE CASCADE,
+  name text COLLATE "C" NOT NULL,
+  description varchar(500),
+  actions_that_can_change_the_secret jsonb NOT NULL,
+  actions_that_have_access_to_the_secret jsonb NOT NULL,
+  created_at timestamptz(3) NOT NULL,
+  updated_at timestamptz(3) NOT NULL,
+  CONSTRAINT vivarium_secret_name UNIQUE (environment_type_id, name)
+)`,
+
+        `CREATE TABLE ${table('ephemeral_secret_instances')} (
+  org_id text COLLATE "C" NOT NULL,
+  instance_id uuid NOT NULL
+    CONSTRAINT vivarium_instance_secret_owner REFERENCES ${table('ephemeral_environment_instances')} (id) ON DELETE CASCADE,
+  name text COLLATE "C" NOT NULL,
+  value text NOT NULL,
+  seal_version integer NOT NULL,
+  created_at timestamptz(3) NOT NULL,
+  updated_at timestamptz(3) NOT NULL,
+  CONSTRAINT vivarium_instance_secret PRIMARY KEY (instance_id, name)
+)`,
+      ],
+    },
   ];
 }

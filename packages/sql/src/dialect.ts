@@ -23,6 +23,12 @@ export interface Dialect {
    */
   asText(type: 'time' | 'json' | 'count', expression: string): string;
 
+  /** An aggregate: an object with these fields for each row, as one JSON list in a text; null without rows. The fields are texts, or null. */
+  jsonList(fields: Readonly<Record<string, string>>): string;
+
+  /** A time so many milliseconds later. */
+  later(time: string, milliseconds: string): string;
+
   /** The columns, together, come after (before) the values in the order of the columns: a row-value comparison, spelled so that the index is used. */
   after(columns: readonly [string, string], values: readonly [string, string]): string;
   before(columns: readonly [string, string], values: readonly [string, string]): string;

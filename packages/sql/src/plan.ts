@@ -14,7 +14,7 @@ export type Value = string | number | Date | null;
 /** What a column is set to: a value, or its own plus so many. */
 export type Assignment = Value | { readonly plus: number };
 
-/** What a column has to be: this value, or related to it in this way, or anything but null. */
+/** What a column has to be: this value, or related to it in this way, or anything but null, or null. */
 export type Condition =
   | string
   | number
@@ -23,11 +23,17 @@ export type Condition =
   | { readonly '<=': number | Date }
   | { readonly '>': number | Date }
   | { readonly '<>': string | number }
-  | 'present';
+  | 'present'
+  | 'absent';
+
+/** A column has to be less than this other one of its row; where that is null, there is no limit. */
+export interface Below<C extends string> {
+  readonly below: C;
+}
 
 /** Columns of a table; none of them twice in one plan for the same row. */
 export type Assignments<T extends Table> = { readonly [C in Column<T>]?: Assignment };
-export type Conditions<T extends Table> = { readonly [C in Column<T>]?: Condition };
+export type Conditions<T extends Table> = { readonly [C in Column<T>]?: Condition | Below<Column<T>> };
 export type NewRow<T extends Table> = { readonly [C in Column<T>]?: Value };
 
 /** Which guard a constraint stands for, when this step runs into it. */
@@ -37,23 +43,24 @@ interface OnTable<T extends Table> {
   readonly table: T;
 }
 
-export interface Update<T extends Table, Guard extends string> extends OnTable<T> {
-  readonly do: 'update';
-  readonly set: Assignments<T>;
-  readonly where: Conditions<T>;
-  /** `1`: exactly one row, or the guard `else`. `'any'`: only as a plan's last step. */
-  readonly rows: 1 | 'any';
-  readonly else: Guard;
-  readonly violations?: Violations<Guard>;
-}
+/** `1`: exactly one row, or the guard `else`. `'any'`: however many there are, which stops no plan. */
+type Affecting<Guard extends string> =
+  { readonly rows: 1; readonly else: Guard } | { readonly rows: 'any'; readonly else?: Guard };
 
-export interface Delete<T extends Table, Guard extends string> extends OnTable<T> {
-  readonly do: 'delete';
-  readonly where: Conditions<T>;
-  readonly rows: 1 | 'any';
-  readonly else: Guard;
-  readonly violations?: Violations<Guard>;
-}
+export type Update<T extends Table, Guard extends string> = OnTable<T> &
+  Affecting<Guard> & {
+    readonly do: 'update';
+    readonly set: Assignments<T>;
+    readonly where: Conditions<T>;
+    readonly violations?: Violations<Guard>;
+  };
+
+export type Delete<T extends Table, Guard extends string> = OnTable<T> &
+  Affecting<Guard> & {
+    readonly do: 'delete';
+    readonly where: Conditions<T>;
+    readonly violations?: Violations<Guard>;
+  };
 
 /** The row exists, and stays until the write commits: `'undeleted'`, or `'unchanged'` as well. Holders never wait for one another. */
 export interface Hold<T extends Table, Guard extends string> extends OnTable<T> {
@@ -83,6 +90,17 @@ export interface Found {
     readonly defaultEnvironmentId: string;
   } | null;
   readonly environment: { readonly version: number } | null;
+  readonly type: {
+    readonly version: number;
+    readonly state: string;
+    readonly liveInstances: number;
+    readonly maximum: number | null;
+  } | null;
+  readonly instance: {
+    readonly version: number;
+    readonly pendingChangeId: string | null;
+    readonly live: boolean;
+  } | null;
   /** 0 without a tree. */
   readonly treeVersion: number;
 }
@@ -94,6 +112,8 @@ export interface Found {
 export interface Diagnosis<Guard extends string> {
   readonly projectId: string | null;
   readonly environmentId: string | null;
+  readonly typeId?: string;
+  readonly instanceId?: string;
   verdict(found: Found): Guard | null;
 }
 

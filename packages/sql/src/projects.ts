@@ -3,6 +3,7 @@ import { compareBytes, maximumProjectDepth } from '@vivarium/core/storage';
 import type { Change, ProjectRepository, StoredEnvironment, StoredProject } from '@vivarium/core/storage';
 
 import { answer } from './answer.ts';
+import { forgetScope } from './data-keys.ts';
 import type { Dialect, Row } from './dialect.ts';
 import { environmentRow } from './environments.ts';
 import type { Diagnosis, NewRow, Step } from './plan.ts';
@@ -251,7 +252,7 @@ export function sqlProjects(session: Session, statements: ReturnType<typeof proj
       ),
 
     /**
-     * project, and with it its environments (cascade) → journal. The tree is neither held nor moved on: children fail the foreign key here,
+     * project, and with it its environments (cascade) → its data keys → journal. The tree is neither held nor moved on: children fail the foreign key here,
      * a child on its way in waits for this row and then fails it there, and what goes was nobody's ancestor, so that no depth that
      * anybody counted changes.
      */
@@ -269,6 +270,7 @@ export function sqlProjects(session: Session, statements: ReturnType<typeof proj
               else: 'stale',
               violations: { vivarium_project_parent: 'has_children' },
             },
+            forgetScope(change.orgId, { type: 'project', id: project.id }),
             ...journalSteps(change),
           ],
           key: change.key,

@@ -1,9 +1,11 @@
 /** A step as SQL, in the parts that executors put together: as one statement each, or chained into one. */
 import type { Dialect } from './dialect.ts';
-import type { Assignment, Condition, Step, Value } from './plan.ts';
+import type { Assignment, Below, Condition as Compared, Step, Value } from './plan.ts';
 import type { Parameter } from './statement.ts';
 import { columnType } from './tables.ts';
 import type { ColumnType } from './tables.ts';
+
+type Condition = Compared | Below<string>;
 
 /** Makes a placeholder for the next value, and remembers its type. Shared by all steps that go into one statement. */
 export class Placeholders {
@@ -38,6 +40,8 @@ export function conditionsText(
   return columnsOf<Condition>(step.where)
     .map(([column, condition]) => {
       if (condition === 'present') return `${column} IS NOT NULL`;
+      if (condition === 'absent') return `${column} IS NULL`;
+      if (isBelow(condition)) return `(${condition.below} IS NULL OR ${column} < ${condition.below})`;
       return `${column} ${operatorOf(condition)} ${placeholders.next(column, columnType(step.table, column))}`;
     })
     .join(' AND ');
@@ -74,7 +78,7 @@ export function stepValues(dialect: Dialect, step: Step): unknown[] {
     for (const [column, value] of columnsOf<Assignment>(step.set)) if (!isRelative(value)) bind(column, value);
   }
   for (const [column, condition] of columnsOf<Condition>(step.where)) {
-    if (condition !== 'present') bind(column, operandOf(condition));
+    if (hasOperand(condition)) bind(column, operandOf(condition));
   }
   return values;
 }
@@ -85,14 +89,24 @@ function isRelative(value: Assignment): value is { readonly plus: number } {
   return typeof value === 'object' && value !== null && 'plus' in value;
 }
 
-function operatorOf(condition: Exclude<Condition, 'present'>): string {
+function hasOperand(condition: Condition): condition is WithOperand {
+  return condition !== 'present' && condition !== 'absent' && !isBelow(condition);
+}
+
+type WithOperand = Exclude<Compared, 'present' | 'absent'>;
+
+function isBelow(condition: Condition): condition is Below<string> {
+  return typeof condition === 'object' && 'below' in condition;
+}
+
+function operatorOf(condition: WithOperand): string {
   return isCompared(condition) ? Object.keys(condition)[0]! : '=';
 }
 
-function operandOf(condition: Exclude<Condition, 'present'>): Value {
+function operandOf(condition: WithOperand): Value {
   return isCompared(condition) ? (Object.values(condition)[0] as Value) : condition;
 }
 
-function isCompared(condition: Condition): condition is Exclude<Condition, string | number | Date> {
+function isCompared(condition: WithOperand): condition is Exclude<WithOperand, string | number | Date> {
   return typeof condition === 'object' && !(condition instanceof Date);
 }

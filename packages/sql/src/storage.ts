@@ -1,8 +1,10 @@
 import type { Storage } from '@vivarium/core/storage';
 
 import { answer } from './answer.ts';
+import { dataKeyStatements, sqlDataKeys } from './data-keys.ts';
 import type { Engine, Executor } from './dialect.ts';
 import { environmentStatements, sqlEnvironments } from './environments.ts';
+import { ephemeralStatements, sqlEphemeral } from './ephemeral.ts';
 import { journalStatements, sqlJournal } from './journal.ts';
 import { projectStatements, sqlProjects } from './projects.ts';
 import { diagnosisStatements } from './write.ts';
@@ -13,7 +15,9 @@ export function sqlStorage<Transaction>(engine: Engine<Transaction>): Required<S
   const statements = {
     projects: projectStatements(dialect),
     environments: environmentStatements(dialect),
+    ephemeral: ephemeralStatements(dialect),
     journal: journalStatements(dialect),
+    dataKeys: dataKeyStatements(dialect),
     diagnosis: diagnosisStatements(dialect),
   };
   const repositories = (executor: Executor) => {
@@ -21,7 +25,9 @@ export function sqlStorage<Transaction>(engine: Engine<Transaction>): Required<S
     return {
       projects: sqlProjects(session, statements.projects),
       environments: sqlEnvironments(session, statements.environments),
+      ephemeral: sqlEphemeral(session, statements.ephemeral),
       journal: sqlJournal(session, statements.journal),
+      dataKeys: sqlDataKeys(session, statements.dataKeys),
     };
   };
   const upkeep = {

@@ -1,5 +1,5 @@
 /** What a column holds. Each dialect says how a value of the type is bound, and how it is read back as text. */
-export type ColumnType = 'uuid' | 'text' | 'integer' | 'time' | 'json';
+export type ColumnType = 'uuid' | 'text' | 'integer' | 'bigint' | 'time' | 'json';
 
 /**
  * The tables of both SQL adapters, with the columns that statements may name. `org_id` stands in each of them and never changes, so that no
@@ -80,6 +80,129 @@ export const tables = {
     result: 'json',
     expires_at: 'time',
   },
+  data_keys: {
+    org_id: 'text',
+    scope_type: 'text',
+    scope_id: 'uuid',
+    generation: 'integer',
+    id: 'uuid',
+    wrapped: 'text',
+    wrapped_by: 'text',
+    commitment: 'text',
+    version: 'integer',
+    created_at: 'time',
+    updated_at: 'time',
+  },
+  ephemeral_environment_types: {
+    id: 'uuid',
+    org_id: 'text',
+    name: 'text',
+    name_key: 'text',
+    /** `name_key` of those that are not deleted: their names are unique. */
+    live_name_key: 'text',
+    description: 'text',
+    state: 'text',
+    max_number_of_instances: 'integer',
+    /** Carries the capacity. Apart from `version`, so that creating an instance does not make a change of the type stale. */
+    live_count: 'integer',
+    ttl_ms: 'bigint',
+    max_ttl_ms: 'bigint',
+    sleep_after_ms: 'bigint',
+    change_timeout_ms: 'bigint',
+    created_by_type: 'text',
+    created_by: 'text',
+    last_modified_by_type: 'text',
+    last_modified_by: 'text',
+    version: 'integer',
+    created_at: 'time',
+    updated_at: 'time',
+  },
+  state_change_actions: {
+    id: 'uuid',
+    org_id: 'text',
+    environment_type_id: 'uuid',
+    state_change_type: 'text',
+    project_id: 'text',
+    branch: 'text',
+    pipeline_yaml_name: 'text',
+    created_at: 'time',
+    updated_at: 'time',
+  },
+  ephemeral_environment_instances: {
+    id: 'uuid',
+    org_id: 'text',
+    environment_type_id: 'uuid',
+    name: 'text',
+    name_key: 'text',
+    /** `name_key` of those that live: their names are unique. */
+    live_name_key: 'text',
+    state: 'text',
+    pending_change_id: 'uuid',
+    change_sequence: 'integer',
+    slept_from: 'text',
+    expires_at: 'time',
+    last_active_at: 'time',
+    sweep_failures: 'integer',
+    sweep_after: 'time',
+    /** 0 or 1. */
+    needs_attention: 'integer',
+    note: 'text',
+    ended_at: 'time',
+    version: 'integer',
+    created_at: 'time',
+    updated_at: 'time',
+  },
+  /** A change keeps what its action was, which may be replaced or removed since. */
+  instance_state_changes: {
+    org_id: 'text',
+    instance_id: 'uuid',
+    sequence: 'integer',
+    id: 'uuid',
+    environment_type_id: 'uuid',
+    state_change_type: 'text',
+    prev_state: 'text',
+    next_state: 'text',
+    state_change_action_id: 'uuid',
+    project_id: 'text',
+    branch: 'text',
+    pipeline_yaml_name: 'text',
+    parameters: 'json',
+    result: 'text',
+    reason: 'text',
+    trigger_type: 'text',
+    trigger_id: 'text',
+    /** A list as JSON, in a column of text, which a guard can compare. */
+    token_hashes: 'text',
+    accepted_at: 'time',
+    execution_ppl_id: 'text',
+    execution_id: 'text',
+    deadline: 'time',
+    ended_at: 'time',
+    /** When it started. */
+    created_at: 'time',
+    updated_at: 'time',
+  },
+  ephemeral_secret_definitions: {
+    id: 'uuid',
+    org_id: 'text',
+    environment_type_id: 'uuid',
+    name: 'text',
+    description: 'text',
+    actions_that_can_change_the_secret: 'json',
+    actions_that_have_access_to_the_secret: 'json',
+    created_at: 'time',
+    updated_at: 'time',
+  },
+  ephemeral_secret_instances: {
+    org_id: 'text',
+    instance_id: 'uuid',
+    name: 'text',
+    /** Sealed. */
+    value: 'text',
+    seal_version: 'integer',
+    created_at: 'time',
+    updated_at: 'time',
+  },
 } as const satisfies Record<string, Record<string, ColumnType>>;
 
 export type Table = keyof typeof tables;
@@ -104,4 +227,8 @@ export type Constraint =
   | 'vivarium_journal'
   | 'vivarium_journal_queue'
   | 'vivarium_journal_lane'
-  | 'vivarium_key';
+  | 'vivarium_key'
+  | 'vivarium_data_key'
+  | 'vivarium_type_name'
+  | 'vivarium_instance_name'
+  | 'vivarium_instance_secret';

@@ -65,12 +65,16 @@ export function diagnosisStatements(dialect: Dialect) {
       'diagnosis',
       `SELECT ${keyColumns(dialect, 'k')},
         p.version AS project_version, p.environment_count, p.default_environment_id,
-        e.version AS environment_version, t.version AS tree_version
+        e.version AS environment_version, t.version AS tree_version,
+        et.version AS type_version, et.state AS type_state, et.live_count, et.max_number_of_instances,
+        ei.version AS instance_version, ei.pending_change_id, ei.live_name_key AS instance_live_name_key
       FROM (SELECT 1 AS one) o
         LEFT JOIN ${table('idempotency_keys')} k ON k.org_id = :org::text AND k.key_id = :key::text
         LEFT JOIN ${table('projects')} p ON p.org_id = :org::text AND p.id = :project::uuid
         LEFT JOIN ${table('environments')} e ON e.org_id = :org::text AND e.id = :environment::uuid AND e.project_id = p.id
-        LEFT JOIN ${table('org_trees')} t ON t.org_id = :org::text`,
+        LEFT JOIN ${table('org_trees')} t ON t.org_id = :org::text
+        LEFT JOIN ${table('ephemeral_environment_types')} et ON et.org_id = :org::text AND et.id = :type::uuid
+        LEFT JOIN ${table('ephemeral_environment_instances')} ei ON ei.org_id = :org::text AND ei.id = :instance::uuid`,
     ),
   };
 }
@@ -152,6 +156,8 @@ async function find({ dialect, executor, diagnosis }: Session, plan: Plan): Prom
       key: plan.key?.id ?? null,
       project: plan.diagnosis?.projectId ?? null,
       environment: plan.diagnosis?.environmentId ?? null,
+      type: plan.diagnosis?.typeId ?? null,
+      instance: plan.diagnosis?.instanceId ?? null,
     }),
   );
   const row = rows[0]!;
@@ -166,6 +172,23 @@ async function find({ dialect, executor, diagnosis }: Session, plan: Plan): Prom
             defaultEnvironmentId: row['default_environment_id'] as string,
           },
     environment: row['environment_version'] == null ? null : { version: Number(row['environment_version']) },
+    type:
+      row['type_version'] == null
+        ? null
+        : {
+            version: Number(row['type_version']),
+            state: row['type_state'] as string,
+            liveInstances: Number(row['live_count']),
+            maximum: row['max_number_of_instances'] == null ? null : Number(row['max_number_of_instances']),
+          },
+    instance:
+      row['instance_version'] == null
+        ? null
+        : {
+            version: Number(row['instance_version']),
+            pendingChangeId: (row['pending_change_id'] ?? null) as string | null,
+            live: row['instance_live_name_key'] != null,
+          },
     treeVersion: Number(row['tree_version'] ?? 0),
   };
 }

@@ -1,0 +1,152 @@
+/** The port of data keys in SQL: first the statements that its methods send, then the methods. */
+import type { DataKeyRepository, KeyScope, StoredDataKey } from '@vivarium/core/storage';
+
+import { answer } from './answer.ts';
+import { columnsOf } from './columns.ts';
+import type { Dialect, Row } from './dialect.ts';
+import type { Step } from './plan.ts';
+import { pageOf, read } from './read.ts';
+import { compile } from './statement.ts';
+import { writeIf } from './write.ts';
+import type { Session } from './write.ts';
+
+export function dataKeyStatements(dialect: Dialect) {
+  const select = `SELECT ${columnsOf(dialect, 'data_keys', 'd')} FROM ${dialect.table('data_keys')} d`;
+  const scoped = `${select} WHERE d.org_id = :org::text AND d.scope_type = :type::text AND d.scope_id = :scope::uuid`;
+  const statement = (name: string, text: string) => compile(dialect, `dataKeys.${name}`, text);
+
+  return {
+    newest: statement('newest', `${scoped} ORDER BY d.generation DESC LIMIT 1`),
+    get: statement('get', `${scoped} AND d.id = :id::uuid`),
+    ofScope: statement('ofScope', `${scoped} ORDER BY d.generation`),
+    list: statement('list', `${select} WHERE d.org_id = :org::text ORDER BY d.id LIMIT :limit::integer`),
+    listFurther: statement(
+      'listFurther',
+      `${select} WHERE d.org_id = :org::text AND d.id > :after::uuid ORDER BY d.id LIMIT :limit::integer`,
+    ),
+  };
+}
+
+export function sqlDataKeys(session: Session, statements: ReturnType<typeof dataKeyStatements>): DataKeyRepository {
+  return {
+    newest: (orgId, scope) =>
+      answer(async () => {
+        const [row] = await read(session, statements.newest, of(orgId, scope));
+        return row === undefined ? null : toDataKey(row);
+      }),
+
+    get: (orgId, scope, id) =>
+      answer(async () => {
+        const [row] = await read(session, statements.get, { ...of(orgId, scope), id });
+        return row === undefined ? null : toDataKey(row);
+      }),
+
+    add: (orgId, key) =>
+      answer(() =>
+        writeIf(session, {
+          name: 'dataKeys.add',
+          orgId,
+          steps: [
+            {
+              do: 'insert',
+              table: 'data_keys',
+              rows: [
+                {
+                  ...rowsOf(orgId, key.scope),
+                  generation: key.generation,
+                  id: key.id,
+                  wrapped: key.wrapped,
+                  wrapped_by: key.wrappedBy,
+                  commitment: key.commitment,
+                  version: key.version,
+                  created_at: key.createdAt,
+                  updated_at: key.updatedAt,
+                },
+              ],
+              violations: { vivarium_data_key: 'taken' },
+            },
+          ],
+          key: null,
+          diagnosis: null,
+        }),
+      ),
+
+    rewrap: (orgId, { id, scope, wrapped, wrappedBy, version, updatedAt }) =>
+      answer(() =>
+        writeIf(session, {
+          name: 'dataKeys.rewrap',
+          orgId,
+          steps: [
+            {
+              do: 'update',
+              table: 'data_keys',
+              set: { wrapped, wrapped_by: wrappedBy, version, updated_at: updatedAt },
+              where: { ...rowsOf(orgId, scope), id, version: version - 1 },
+              rows: 1,
+              else: 'stale',
+            },
+          ],
+          key: null,
+          diagnosis: null,
+        }),
+      ),
+
+    ofScope: (orgId, scope) =>
+      answer(async () => (await read(session, statements.ofScope, of(orgId, scope))).map(toDataKey)),
+
+    list: (orgId, { limit, after }) =>
+      answer(async () => {
+        const page = { org: orgId, limit: limit + 1 };
+        const rows =
+          after === null
+            ? await read(session, statements.list, page)
+            : await read(session, statements.listFurther, { ...page, after });
+        return pageOf(rows, limit, toDataKey);
+      }),
+
+    remove: (orgId, scope, id) =>
+      answer(async () => {
+        const where = { ...rowsOf(orgId, scope), id };
+        await writeIf(session, {
+          name: 'dataKeys.remove',
+          orgId,
+          steps: [{ do: 'delete', table: 'data_keys', where, rows: 'any' }],
+          key: null,
+          diagnosis: null,
+        });
+      }),
+
+    removeScope: (orgId, scope) =>
+      answer(async () => {
+        const steps = [forgetScope(orgId, scope)];
+        await writeIf(session, { name: 'dataKeys.removeScope', orgId, steps, key: null, diagnosis: null });
+      }),
+  };
+}
+
+/** Part of deleting what the keys are for: nothing that they sealed can be read again, also not from a backup of the rows. */
+export function forgetScope(orgId: string, scope: KeyScope): Step<never> {
+  return { do: 'delete', table: 'data_keys', where: rowsOf(orgId, scope), rows: 'any' };
+}
+
+function rowsOf(orgId: string, { type, id }: KeyScope) {
+  return { org_id: orgId, scope_type: type, scope_id: id };
+}
+
+function of(orgId: string, { type, id }: KeyScope) {
+  return { org: orgId, type, scope: id };
+}
+
+function toDataKey(row: Row): StoredDataKey {
+  return {
+    id: row['d_id'] as string,
+    scope: { type: row['d_scope_type'] as KeyScope['type'], id: row['d_scope_id'] as string },
+    generation: Number(row['d_generation']),
+    wrapped: row['d_wrapped'] as string,
+    wrappedBy: row['d_wrapped_by'] as string,
+    commitment: row['d_commitment'] as string,
+    version: Number(row['d_version']),
+    createdAt: new Date(row['d_created_at'] as string),
+    updatedAt: new Date(row['d_updated_at'] as string),
+  };
+}
