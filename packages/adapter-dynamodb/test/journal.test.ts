@@ -223,6 +223,7 @@ await describeOnEngines(['dynamodb'], (engine) => {
       expect(unwrap(await journal.retryParked(orgId, entries[0]!.id, at(60)))).toBe(false);
       expect(unwrap(await journal.retryParked(orgId, entries[2]!.id, at(60)))).toBe(false);
       expect(unwrap(await journal.retryParked('another org', entries[1]!.id, at(60)))).toBe(false);
+      expect(unwrap(await journal.listParked(orgId, { limit: 9, after: null })).items).toHaveLength(1);
       unwrap(await journal.release(lease));
       const claimed = (await claim())!;
       expect(claimed.entries.map(({ entry, attempts }) => [entry, attempts])).toEqual([
