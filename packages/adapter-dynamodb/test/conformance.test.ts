@@ -76,7 +76,7 @@ const patterns: Record<RowKind, RegExp> = {
   environments: /^#P#[^#]+ \/ #E#/,
   journal: /^#J#/,
   queue: /^#(Q|QP) \/ /,
-  keys: /^#K#/,
+  keys: /^#K \/ /,
 };
 
 function rawDatabase(client: DynamoDBClient, table: string): RawDatabase {
