@@ -275,7 +275,7 @@ export function sqlJournal(session: Session, statements: ReturnType<typeof journ
               do: 'update',
               table: 'journal_queue',
               set: { attempts: 0, due_at: now, parked_at: null, reason: null },
-              where: { org_id: orgId, entry_id: entryId, parked_at: 'present' },
+              where: { org_id: orgId, entry_id: entryId, parked_at: { present: true } },
               rows: 1,
               else: 'not_parked',
             },

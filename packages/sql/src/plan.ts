@@ -23,7 +23,7 @@ export type Condition =
   | { readonly '<=': number | Date }
   | { readonly '>': number | Date }
   | { readonly '<>': string | number }
-  | 'present';
+  | { readonly present: true };
 
 /** Columns of a table; none of them twice in one plan for the same row. */
 export type Assignments<T extends Table> = { readonly [C in Column<T>]?: Assignment };

@@ -37,7 +37,7 @@ export function conditionsText(
 ): string {
   return columnsOf<Condition>(step.where)
     .map(([column, condition]) => {
-      if (condition === 'present') return `${column} IS NOT NULL`;
+      if (isPresence(condition)) return `${column} IS NOT NULL`;
       return `${column} ${operatorOf(condition)} ${placeholders.next(column, columnType(step.table, column))}`;
     })
     .join(' AND ');
@@ -74,10 +74,12 @@ export function stepValues(dialect: Dialect, step: Step): unknown[] {
     for (const [column, value] of columnsOf<Assignment>(step.set)) if (!isRelative(value)) bind(column, value);
   }
   for (const [column, condition] of columnsOf<Condition>(step.where)) {
-    if (condition !== 'present') bind(column, operandOf(condition));
+    if (!isPresence(condition)) bind(column, operandOf(condition));
   }
   return values;
 }
+
+type Comparison = Exclude<Condition, { readonly present: true }>;
 
 const columnsOf = <T>(columns: Partial<Record<string, T>>) => Object.entries(columns) as [string, T][];
 
@@ -85,14 +87,19 @@ function isRelative(value: Assignment): value is { readonly plus: number } {
   return typeof value === 'object' && value !== null && 'plus' in value;
 }
 
-function operatorOf(condition: Exclude<Condition, 'present'>): string {
+/** An object, because the text `present` is a value like any other: an org may have this name. */
+function isPresence(condition: Condition): condition is { readonly present: true } {
+  return typeof condition === 'object' && 'present' in condition;
+}
+
+function operatorOf(condition: Comparison): string {
   return isCompared(condition) ? Object.keys(condition)[0]! : '=';
 }
 
-function operandOf(condition: Exclude<Condition, 'present'>): Value {
+function operandOf(condition: Comparison): Value {
   return isCompared(condition) ? (Object.values(condition)[0] as Value) : condition;
 }
 
-function isCompared(condition: Condition): condition is Exclude<Condition, string | number | Date> {
+function isCompared(condition: Comparison): condition is Exclude<Comparison, string | number | Date> {
   return typeof condition === 'object' && !(condition instanceof Date);
 }
