@@ -24,7 +24,10 @@ const databases: readonly { readonly engine: EngineName; readonly load: () => Pr
   { engine: 'mysql-9', load: async () => (await import('./mysql.ts')).mysql },
 ];
 
-const variables = Array.from({ length: 20 }, (_, n) => ({ key: `VARIABLE_${n}`, value: `value number ${n} of twenty` }));
+const variables = Array.from({ length: 20 }, (_, n) => ({
+  key: `VARIABLE_${n}`,
+  value: `value number ${n} of twenty`,
+}));
 
 async function main(): Promise<void> {
   const only = process.argv[2];
@@ -64,7 +67,9 @@ async function contests(database: Database, rounds: number, crowdedRounds: numbe
     const crowded = (way: Way) => () => Promise.all(places.map(way));
     outcomes.push(await interleave({ name, rounds, peer: once(peer), ours: ours.map(once) }));
     const crowd = `${name}, ${clients} clients`;
-    outcomes.push(await interleave({ name: crowd, rounds: crowdedRounds, peer: crowded(peer), ours: ours.map(crowded) }));
+    outcomes.push(
+      await interleave({ name: crowd, rounds: crowdedRounds, peer: crowded(peer), ours: ours.map(crowded) }),
+    );
   };
 
   const get: Way = ({ ref }) => unwrap(storage.environments.get(org, ref));

@@ -16,8 +16,8 @@ export function mysql(url: string, connections: number): Database {
     storage: mysqlStorage({ pool: ours }),
     record: async (run) => {
       const sent: Sent[] = [];
-      const connection = (core as unknown as { Connection: { prototype: Record<'execute' | 'query', Call> } }).Connection
-        .prototype;
+      const connection = (core as unknown as { Connection: { prototype: Record<'execute' | 'query', Call> } })
+        .Connection.prototype;
       const { execute, query } = connection;
       const recording = (how: Sent['how'], call: Call): Call =>
         function (this: unknown, ...args) {
