@@ -4,6 +4,7 @@ import { compiled, engines, plain, plainEncoded, remembered } from './engines.ts
 import type { Engine } from './engines.ts';
 import { everythingTouched, interleave, touch } from './interleave.ts';
 import type { Contestant, Measured } from './interleave.ts';
+import { redactorContestants } from './redactor.ts';
 import { deepValue, deepVariables, scenarios } from './scenarios.ts';
 import type { Scenario } from './scenarios.ts';
 
@@ -54,6 +55,12 @@ export function benchTemplates(print: (line: string) => void = console.log): boo
     if (slotsInEvery === 4) promises.push(atMost(name, measured, 'vivarium, renderDeep', 'plain recursive clone', 2));
   }
 
+  const redaction = 'a mebibyte of log without a hit, 100 secrets';
+  const measured = interleave(redactorContestants(), 15);
+  table(print, redaction, measured);
+  promises.push(atMost(redaction, measured, 'vivarium, redactor', 'TextDecoder', 1));
+  promises.push(atLeast(redaction, measured, 'vivarium, redactor', 'one regular expression', 50));
+
   print('\n## Promises\n');
   for (const { scenario, claim, ratio, kept } of promises)
     print(`- ${kept ? 'kept  ' : 'BROKEN'} ${scenario}: ${claim}; measured ${ratio.toFixed(2)}`);
@@ -71,7 +78,11 @@ function warmPromises(scenario: Scenario, measured: readonly Measured[]): Promis
     atMost(name, measured, 'vivarium', best.name, 1.3),
   ];
   if (scenario.context === 'json') return promises;
-  return [...promises, atLeast(name, measured, 'mustache', 5), atLeast(name, measured, 'postman-collection', 8)];
+  return [
+    ...promises,
+    atLeast(name, measured, 'vivarium', 'mustache', 5),
+    atLeast(name, measured, 'vivarium', 'postman-collection', 8),
+  ];
 }
 
 function atMost(scenario: string, measured: readonly Measured[], name: string, other: string, most: number): Promised {
@@ -79,8 +90,14 @@ function atMost(scenario: string, measured: readonly Measured[], name: string, o
   return { scenario, claim: `at most ${most} × ${other}`, ratio, kept: ratio <= most };
 }
 
-function atLeast(scenario: string, measured: readonly Measured[], other: string, least: number): Promised {
-  const ratio = find(measured, other).against.get('vivarium')!;
+function atLeast(
+  scenario: string,
+  measured: readonly Measured[],
+  name: string,
+  other: string,
+  least: number,
+): Promised {
+  const ratio = find(measured, other).against.get(name)!;
   return { scenario, claim: `${other} takes at least ${least} × as long`, ratio, kept: ratio >= least };
 }
 

@@ -164,7 +164,7 @@ class Copier {
       this.#steps[depth] = key;
       const part = this.copy(value);
       if (part === REFUSED) return REFUSED;
-      if (part !== value) replace(copy, key, part);
+      if (part !== value) copy[key] = part;
     }
     this.#depth = depth;
     return copy;
@@ -186,12 +186,6 @@ class Copier {
 function inheritsKeys(): boolean {
   for (const _ in {}) return true;
   return false;
-}
-
-function replace(copy: Record<string, unknown>, key: string, value: unknown): void {
-  // Assigning to `__proto__` would set the prototype instead.
-  if (key === '__proto__') Object.defineProperty(copy, key, { value });
-  else copy[key] = value;
 }
 
 /** How many bytes of UTF-8 the texts in a copy take. */
