@@ -4,8 +4,9 @@ import type { Client } from '@vivarium/core';
 import { memoryStorage } from '@vivarium/core/memory';
 import { describe, expect, test } from 'vitest';
 
-import { compareSides, modelLimits } from '../../testing/src/model.ts';
-import type { ModelClient } from '../../testing/src/model.ts';
+import { modelLimits } from '../../testing/src/model-commands.ts';
+import type { ModelClient } from '../../testing/src/model-commands.ts';
+import { compareSides } from '../../testing/src/model.ts';
 import { sequentialIds } from '../../testing/src/sequential-ids.ts';
 import { PlainModel } from './model/plain-model.ts';
 

@@ -81,7 +81,6 @@ export class PlainModel {
   }
 
   /** An org of its own, with the methods of a client. */
-  // eslint-disable-next-line max-lines-per-function
   org(orgId: string, actor: { readonly type: string; readonly id: string }) {
     const limits = this.#limits;
     const now = () => this.#clock.now();
@@ -265,7 +264,7 @@ export class PlainModel {
             const before = kept('projects.create', options, input);
             if (before !== null) return before;
             if (parent === undefined) return err(new NotFound('project', parentProjectId));
-            if (lineOf(parent!).length + 1 > 16) return err(new LimitReached('projectDepth', 16));
+            if (lineOf(parent).length + 1 > 16) return err(new LimitReached('projectDepth', 16));
           }
           for (const [index, { variables = [] }] of first.entries()) {
             const broken = tooMuch(variables);
@@ -341,7 +340,7 @@ export class PlainModel {
           const project = projectOf(id);
           if (project === undefined) return err(new NotFound('project', id));
           const parent = parentProjectId === null ? null : projectOf(parentProjectId);
-          if (parent === undefined) return err(new NotFound('project', parentProjectId!));
+          if (parent === undefined) return err(new NotFound('project', parentProjectId));
           const outdated = stale('project', project, options);
           if (outdated !== null) return err(outdated);
           const line = lineOf(parent);
