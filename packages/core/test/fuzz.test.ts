@@ -69,7 +69,7 @@ const hostile: readonly (() => unknown)[] = [
     },
   }),
   () => ({ toJSON: thrower, toString: thrower, valueOf: thrower, [Symbol.toPrimitive]: thrower }),
-  () => ({ then: thrower }),
+  () => Object.fromEntries([['then', thrower]]),
   () => Promise.resolve('late'),
   () => {
     const circle: Record<string, unknown> = {};
@@ -152,15 +152,19 @@ function answerOf(
     tally.calls++;
     tally.outcomes.set(`${method} ${code}`, (tally.outcomes.get(`${method} ${code}`) ?? 0) + 1);
     if (code === 'invalid_input') tally.refusedAsInput++;
-    if (result.isErr()) {
-      const call = `${method}(${inspect(args, { showProxy: true, maxStringLength: 100, maxArrayLength: 10 })})`;
-      expect(isVivariumError(result.error), call).toBe(true);
-      expect(methodErrors[method] as readonly string[], call).toContain(code);
-      if (code === 'storage_failure') expect((result.error as unknown as Error).message, call).toContain('aborted');
-      JSON.stringify(result.error);
+    if (result.isErr() && !isPromised(method, result.error)) {
+      const given = inspect(args, { showProxy: true, maxStringLength: 100, maxArrayLength: 10 });
+      expect.fail(`${method}(${given}) gave ${inspect(result.error)}`);
     }
     return result;
   });
+}
+
+/** An error of this library that the table has, that can be written down, and that is no accident inside the library. */
+function isPromised(method: Method, error: { readonly code: string }): boolean {
+  const codes: readonly string[] = methodErrors[method];
+  if (!isVivariumError(error) || !codes.includes(error.code) || JSON.stringify(error).length === 0) return false;
+  return error.code !== 'storage_failure' || error.message.includes('aborted');
 }
 
 describe('[memory] fuzz', () => {
