@@ -65,7 +65,7 @@ async function makeProject(ada: Client): Promise<Project> {
 async function importDotenv(ada: Client, project: Project): Promise<Environment> {
   heading('Development, from a dotenv file');
   const development = await unwrap(ada.environments.getDefault(project.id));
-  const variables = await unwrap(parseVariables('dotenv', await file('development.env')));
+  const variables = unwrap(parseVariables('dotenv', await file('development.env')));
   const filled = await unwrap(ada.environments.setVariables(development.ref, { variables }));
   table([['key', 'value'], ...filled.variables.map((variable) => [variable.key, shown(variable)])]);
   return filled;
@@ -73,7 +73,7 @@ async function importDotenv(ada: Client, project: Project): Promise<Environment>
 
 async function importPostman(ada: Client, project: Project): Promise<Environment> {
   heading('Staging, from a Postman environment, and the default from now on');
-  const { name, variables, leftOut } = await unwrap(
+  const { name, variables, leftOut } = unwrap(
     parseVariableFile('postman', await file('staging.postman_environment.json')),
   );
   const created = await unwrap(ada.environments.create({ projectId: project.id, name: name ?? 'Staging', variables }));
@@ -92,7 +92,7 @@ async function sendRequest(ada: Client, environment: Environment, port: number):
   heading(`The request, against ${environment.name}`);
   const overrides = { PORT: String(port), userId: 'ada/lovelace' };
   const variables = await unwrap(ada.environments.resolve(environment.ref, { overrides }));
-  const request = await unwrap(renderRequest(signIn, variables));
+  const request = unwrap(renderRequest(signIn, variables));
   code(`POST ${request.url.replace(String(port), '<port>')}`);
   for (const [name, value] of Object.entries(request.headers)) code(`${name}: ${value}`);
   code(request.body);

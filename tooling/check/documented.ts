@@ -1,14 +1,15 @@
 /**
- * Everything that a package exports has TSDoc, and so have the methods of what it exports: a user reads them in the editor. A type with one
- * method says with its own comment what the method does.
+ * Everything that a package exports has TSDoc, and so has every method of a type that core exports: a user reads them in the editor. A
+ * type with one method says with its own comment what the method does; a type of an adapter may mirror a driver's.
  */
-import { relative } from 'node:path';
+import { join, relative } from 'node:path';
 import process from 'node:process';
 import ts from 'typescript';
 import { compile } from './compile.ts';
 import { publishedPackages } from './published.ts';
 import { root } from './run.ts';
 
+const core = join(root, 'packages/core/');
 const entries = publishedPackages.flatMap((published) => published.entries);
 const { checker, exportsOf } = compile(entries);
 const undocumented = new Set<string>();
@@ -25,10 +26,10 @@ if (undocumented.size > 0) {
 }
 
 function inspect(symbol: ts.Symbol): void {
-  if (isFromAnotherPackage(symbol)) return;
+  if (!isFrom(join(root, 'packages/'), symbol)) return;
   requireComment(symbol, symbol.name);
   const methods = [...(symbol.members?.values() ?? [])].filter(isPublicMethod);
-  if (methods.length === 1) return;
+  if (methods.length === 1 || !isFrom(core, symbol)) return;
   for (const method of methods) requireComment(method, `${symbol.name}.${method.name}`);
 }
 
@@ -40,8 +41,9 @@ function requireComment(symbol: ts.Symbol, name: string): void {
   undocumented.add(`${relative(root, source.fileName)}:${line} ${name}`);
 }
 
-function isFromAnotherPackage({ declarations = [] }: ts.Symbol): boolean {
-  return declarations.every((declaration) => declaration.getSourceFile().isDeclarationFile);
+function isFrom(folder: string, { declarations = [] }: ts.Symbol): boolean {
+  const paths = declarations.map((declaration) => declaration.getSourceFile().fileName);
+  return paths.some((path) => path.startsWith(folder) && !path.includes('/node_modules/'));
 }
 
 function isPublicMethod({ flags, name, declarations = [] }: ts.Symbol): boolean {

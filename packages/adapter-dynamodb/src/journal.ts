@@ -15,6 +15,7 @@ import { atMost, either, equal, exists, missing } from './expressions.ts';
 import { entryOf, pointerTo, queuedItem, readEntry, waitingOf } from './journal-items.ts';
 import {
   auditPartition,
+  idempotencyPartition,
   leaseKey,
   leasePartition,
   parkedIdKey,
@@ -175,7 +176,7 @@ export function dynamodbJournal(table: Table): JournalRepository {
         return Array.isArray(broken) && broken.length === 0;
       }),
 
-    prune: ({ orgId, before, undelivered, limit }) =>
+    prune: ({ orgId, before, now, undelivered, limit }) =>
       table.answer('write', async () => {
         let gone = 0;
         const range: Range = {
@@ -192,8 +193,9 @@ export function dynamodbJournal(table: Table): JournalRepository {
             .slice(0, limit - gone);
           await table.removeAll(chosen.flatMap((entry) => [...waiting.get(entry)!, keyOfEntry(entry)]));
           gone += chosen.length;
-          if (gone >= limit) break;
+          if (gone >= limit) return gone;
         }
+        await removeExpiredKeys(orgId, now);
         return gone;
       }),
   };
@@ -227,6 +229,14 @@ export function dynamodbJournal(table: Table): JournalRepository {
     const held: Action = { check: leaseKey(orgId, lane), when: equal('token', text(token)) };
     const broken = await table.transact([held, ...actions], { owners: [leaseKey(orgId, lane)] });
     return Array.isArray(broken) && broken.every(({ index }) => index !== 0);
+  }
+
+  /** DynamoDB does it by itself, in its own time. One by one, each on condition that nobody has taken the key anew meanwhile. */
+  async function removeExpiredKeys(orgId: string, now: Date): Promise<void> {
+    const expired = atMost('expiresAt', time(now));
+    for await (const page of table.pages({ pk: idempotencyPartition(orgId), where: expired, keysOnly: true })) {
+      await Promise.all(page.map((item) => table.remove(keyOfItem(item), expired)));
+    }
   }
 
   /** For each entry the keys under which it waits for delivery or is parked, if it does. */

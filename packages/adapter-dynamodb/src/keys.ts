@@ -82,9 +82,10 @@ export const erasureKey = (orgId: string, projectId: string): Key => ({
   sk: escape(projectId),
 });
 
+export const idempotencyPartition = (orgId: string): string => `${escape(orgId)}#K`;
 export const idempotencyKey = (orgId: string, keyId: string): Key => ({
-  pk: `${escape(orgId)}#K#${escape(keyId)}`,
-  sk: '#',
+  pk: idempotencyPartition(orgId),
+  sk: escape(keyId),
 });
 
 /** An entry stands in its subject's own partition, in time order; the index has the same order for the whole org. */

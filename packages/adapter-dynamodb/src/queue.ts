@@ -93,9 +93,6 @@ class QueueReader {
   }
 
   #from(from: string): AsyncGenerator<readonly Item[]> {
-    if (from > this.#to) return nothing();
     return this.#table.pages({ pk: this.#pk, between: [from, this.#to], pageSize: this.#pageSize });
   }
 }
-
-async function* nothing(): AsyncGenerator<readonly Item[]> {}

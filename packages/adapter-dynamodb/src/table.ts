@@ -17,7 +17,7 @@ import type {
   TransactWriteItem,
   WriteRequest,
 } from '@aws-sdk/client-dynamodb';
-import { ResultAsync, StorageFailure } from '@vivarium/core/storage';
+import { compareBytes, ResultAsync, StorageFailure } from '@vivarium/core/storage';
 import type { Stored } from '@vivarium/core/storage';
 
 import { sizeOf, text } from './attributes.ts';
@@ -59,6 +59,8 @@ export interface Range {
   readonly pageSize?: number;
   /** Keys alone. */
   readonly keysOnly?: boolean;
+  /** Leaves out what does not meet this; it is read and paid for all the same. */
+  readonly where?: Condition;
 }
 
 /** Items found by their keys. */
@@ -128,6 +130,7 @@ export class Table {
 
   /** Reads a range page by page; a page that nobody asks for is not requested. */
   async *pages(range: Range): AsyncGenerator<readonly Item[]> {
+    if (range.between !== undefined && compareBytes(...range.between) > 0) return;
     const input = this.#query(range);
     let start: Record<string, AttributeValue> | undefined;
     do {
@@ -160,6 +163,7 @@ export class Table {
       ...(range.byTime === true ? { IndexName: timeIndex.name } : { ConsistentRead: true }),
       ...(range.backward === true ? { ScanIndexForward: false } : {}),
       ...(range.pageSize === undefined ? {} : { Limit: range.pageSize }),
+      ...(range.where === undefined ? {} : { FilterExpression: range.where(p) }),
       ...(range.keysOnly === true ? { ProjectionExpression: `${p.name('pk')}, ${p.name('sk')}` } : {}),
       ...p.fields(),
     };

@@ -204,6 +204,7 @@ await describeOnEngines(['dynamodb'], (engine) => {
       const { projects, environments } = bench.storage;
       const there = (await unwrap(environments.get(org, staging))).found!;
       const owner = (await unwrap(projects.get(org, project.id))).found!;
+      const first = (await unwrap(environments.getDefault(org, project.id)))!;
       const only = (await unwrap(ada().projects.create({ name: 'Only' }))).id;
       const last = (await unwrap(environments.getDefault(org, only)))!;
       const child = await unwrap(ada().projects.create({ name: 'Child', parentProjectId: project.id }));
@@ -238,6 +239,8 @@ await describeOnEngines(['dynamodb'], (engine) => {
           () => environments.setVariables({ environment: there, expectedVersion: 7, change: change() }),
           () => environments.delete({ environment: { ...there, isDefault: true }, promote: id(), change: change() }),
           () => environments.delete({ environment: { ...there, isDefault: true }, promote: null, change: change() }),
+          () => environments.delete({ environment: { ...first, isDefault: false }, promote: null, change: change() }),
+          () => environments.delete({ environment: first, promote: id(), change: change() }),
           () =>
             projects.move({
               project: owner,

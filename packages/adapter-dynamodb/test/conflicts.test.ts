@@ -81,7 +81,7 @@ await describeOnEngines(['dynamodb'], (engine) => {
         const project = unwrap(await clients[0]!.projects.create({ name: `Shop ${round}`, environments: names }));
         const { items } = unwrap(await bench.as(org).environments.list({ projectId: project.id }));
         const results = await race((client, i) => {
-          const { ref } = items[i % items.length]!;
+          const { ref } = items[(i >> 1) % items.length]!;
           return i % 2 === 0
             ? client.environments.delete(ref)
             : client.environments.makeDefault(ref).map(() => undefined);

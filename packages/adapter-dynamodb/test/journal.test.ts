@@ -118,6 +118,16 @@ await describeOnEngines(['dynamodb'], (engine) => {
       expect(unwrap(await journal.list(other, {}, { limit: 10, after: null }))).toEqual({ items: [mine], more: false });
     });
 
+    test('a list that ends before it begins is empty', async () => {
+      await append(1);
+      const nothing = { items: [], more: false };
+      expect(unwrap(await journal.list(orgId, { from: at(5), to: at(0) }, { limit: 10, after: null }))).toEqual(
+        nothing,
+      );
+      const after = { at: at(2).toISOString(), id: 'a' };
+      expect(unwrap(await journal.list(orgId, { from: at(5) }, { limit: 10, after }))).toEqual(nothing);
+    });
+
     test('a stream whose first entry has to wait gives none, the others of its lane do', async () => {
       const lane = 7;
       const [waiting, ready] = streamsOfLane(lane, 2) as [string, string];
@@ -223,6 +233,7 @@ await describeOnEngines(['dynamodb'], (engine) => {
       expect(unwrap(await journal.retryParked(orgId, entries[0]!.id, at(60)))).toBe(false);
       expect(unwrap(await journal.retryParked(orgId, entries[2]!.id, at(60)))).toBe(false);
       expect(unwrap(await journal.retryParked('another org', entries[1]!.id, at(60)))).toBe(false);
+      expect(unwrap(await journal.listParked(orgId, { limit: 9, after: null })).items).toHaveLength(1);
       unwrap(await journal.release(lease));
       const claimed = (await claim())!;
       expect(claimed.entries.map(({ entry, attempts }) => [entry, attempts])).toEqual([
@@ -253,6 +264,36 @@ await describeOnEngines(['dynamodb'], (engine) => {
       expect(unwrap(await journal.listParked(orgId, { limit: 10, after: null })).items).toEqual([]);
       const items = (await bench.items()).filter(({ pk }) => pk!.S!.startsWith(`${orgId}#Q`));
       expect(items).toHaveLength(1);
+    });
+
+    test('pruning does not take a key away that somebody has taken anew meanwhile', async () => {
+      const write = async (expiresAt: Date, now: Date) => {
+        const id = crypto.randomUUID();
+        const entry: JournalEntry = {
+          id,
+          orgId,
+          subject: { type: 't', id },
+          stream: id,
+          sequence: 1,
+          action: 'a',
+          actor: { type: 'user', id: 'ada' },
+          at: now,
+          data: {},
+        };
+        const key = { id: 'a key', fingerprint: id, result: {}, expiresAt };
+        return unwrap(await journal.append({ orgId, at: now, entry, key }));
+      };
+      expect(await write(at(10), at(0))).toEqual({ done: true });
+      expect(await write(at(20), at(9))).toMatchObject({ refused: 'key_taken', record: { expiresAt: at(10) } });
+      bench.client.middlewareStack.add(
+        (next, context) => async (args) => {
+          if (context.commandName === 'DeleteItemCommand') expect(await write(at(90), at(10))).toEqual({ done: true });
+          return next(args);
+        },
+        { step: 'initialize', name: 'between' },
+      );
+      unwrap(await journal.prune({ orgId, before: at(0), now: at(10), undelivered: 'keep', limit: 10 }));
+      expect(await write(at(99), at(50))).toMatchObject({ refused: 'key_taken', record: { expiresAt: at(90) } });
     });
 
     test('what points to an entry that is gone is dropped, not delivered', async () => {

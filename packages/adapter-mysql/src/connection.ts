@@ -76,6 +76,9 @@ const ownValue = (_field: unknown, next: () => unknown) => next();
 /** The server keeps no more prepared statements, has lost this one, or cannot prepare it again while tables change. Nothing was done. */
 const notPrepared = new Set([1461, 1243, 1615]);
 
+/** Older versions of mysql2 bind every number as a floating-point one, which MySQL does not take for a LIMIT. */
+const asBound = (value: unknown) => (typeof value === 'number' ? String(value) : value);
+
 /** A connection of mysql2. */
 export class DriverLine implements Line {
   readonly identity: DriverConnection;
@@ -92,7 +95,7 @@ export class DriverLine implements Line {
 
   async execute(text: string, values: readonly unknown[]): Promise<Answer> {
     try {
-      return await this.#send('execute', text, values);
+      return await this.#send('execute', text, values.map(asBound));
     } catch (thrown) {
       if (!notPrepared.has((thrown as { errno?: number }).errno ?? 0)) throw thrown;
       return this.query(inlined(text, values));

@@ -96,7 +96,8 @@ export function toFailure(thrown: unknown, doing: Doing, fate: { readonly lost?:
   if (thrown instanceof StorageFailure) return thrown;
   const error = reported(thrown);
   const { message, retryable, sent } = serverError(error) ?? connectionError(error);
-  const lost = doing === 'transaction' && (fate.lost === true || sent === 'unknown' || endsTransaction(thrown));
+  const unanswered = error.errno === null || sent === 'unknown';
+  const lost = doing === 'transaction' && (fate.lost === true || unanswered || endsTransaction(thrown));
   return new StorageFailure(lost ? `${message}; the transaction is lost` : message, {
     retryable,
     // What was not committed was not written. A read writes nothing in any case.

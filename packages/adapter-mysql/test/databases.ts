@@ -5,7 +5,7 @@ import type { Pool, PoolOptions } from 'mysql2/promise';
 import { randomBytes } from 'node:crypto';
 
 import { mysqlStorage } from '../src/index.ts';
-import type { MysqlOptions, MysqlStorage } from '../src/index.ts';
+import type { MysqlStorage } from '../src/index.ts';
 
 export interface Database {
   readonly storage: MysqlStorage;
@@ -23,14 +23,17 @@ export const everyEngine = ['mysql-9', 'mariadb', 'mariadb-snapshot'] as const;
 export const mysql = ['mysql-9'] as const;
 export const mariadb = ['mariadb', 'mariadb-snapshot'] as const;
 
-/** A storage over a migrated database of its own. `host` is what a host may have set on its pool. */
+/** A storage over a migrated database of its own, on a pool set as a host may have set it. */
 export async function database(
   engine: AvailableEngine,
-  { host = {}, options = {} }: { host?: PoolOptions; options?: MysqlOptions } = {},
+  { host = {}, onConnection = [] }: { host?: PoolOptions; onConnection?: readonly string[] } = {},
 ): Promise<Database> {
   const empty = await emptyDatabase(engine);
   const pool = createPool({ uri: empty.url, charset: 'utf8mb4', connectionLimit: 25, ...host });
-  const storage = await migrated(mysqlStorage({ pool }, options));
+  pool.on('connection', (connection) => {
+    for (const text of onConnection) connection.query(text);
+  });
+  const storage = await migrated(mysqlStorage({ pool }));
   return {
     ...empty,
     pool,

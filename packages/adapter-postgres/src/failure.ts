@@ -39,7 +39,8 @@ export function toFailure(thrown: unknown, doing: Doing): StorageFailure {
   if (thrown instanceof StorageFailure) return thrown;
   const error = reported(thrown);
   const { message, retryable, sent } = sqlState(error) ?? connectionError(error);
-  const lost = doing === 'transaction' && (sent === 'unknown' || error.code === '25P02');
+  // A transaction lives as long as its connection, and ends with its first error.
+  const lost = doing === 'transaction' && (!connectionSurvives(thrown) || error.code === '25P02');
   return new StorageFailure(lost ? `${message}; the transaction is lost` : message, {
     retryable,
     // Inside a transaction that never commits, nothing was written. A read writes nothing in any case.

@@ -105,7 +105,7 @@ export function createVivarium<Transaction = never>(
   unwrap(parse(z.tuple([options]), [configuration], ['']));
   const { storage, limits, ...given } = configuration;
   const ports: Ports = {
-    storage: storage as Storage,
+    storage,
     policy: given.policy ?? allowEverything,
     limits: { ...defaultLimits, ...withoutUndefined(limits ?? {}) },
     clock: given.clock ?? systemClock,

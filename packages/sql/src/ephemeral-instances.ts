@@ -195,7 +195,7 @@ export function sqlInstances(session: Session, statements: ReturnType<typeof ins
             {
               do: 'delete',
               table: 'ephemeral_environment_instances',
-              where: { org_id: change.orgId, id: instance.id, version: instance.version, live_name_key: 'absent' },
+              where: { org_id: change.orgId, id: instance.id, version: instance.version, live_name_key: { present: false } },
               rows: 1,
               else: 'stale',
             },
@@ -242,7 +242,7 @@ export function replaceInstance(
     do: 'update',
     table: 'ephemeral_environment_instances',
     set: { ...stateOf(instance), ...(ends && { live_name_key: null }) },
-    where: { org_id: orgId, id: instance.id, ...where, ...(ends && { live_name_key: 'present' }) },
+    where: { org_id: orgId, id: instance.id, ...where, ...(ends && { live_name_key: { present: true } }) },
     rows: 1,
     else: 'stale',
   };

@@ -65,7 +65,7 @@ export function sqlStateChanges(
           name: planName('ephemeral.startChange', change),
           orgId: change.orgId,
           steps: [
-            ...replaceInstance(change, instance, { version: expectedVersion, pending_change_id: 'absent' }),
+            ...replaceInstance(change, instance, { version: expectedVersion, pending_change_id: { present: false } }),
             { do: 'insert', table: 'instance_state_changes', rows: [changeRow(change.orgId, stateChange)] },
             ...journalSteps(change),
           ],

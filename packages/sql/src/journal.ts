@@ -1,5 +1,5 @@
 /** The journal's port in SQL: first the statements that its methods send, then the methods. */
-import { laneCount, StorageFailure } from '@vivarium/core/storage';
+import { laneCount } from '@vivarium/core/storage';
 import type { ClaimedLane, JournalEntry, JournalFilter, JournalRepository, Lease } from '@vivarium/core/storage';
 
 import { answer } from './answer.ts';
@@ -128,9 +128,6 @@ function pruning(dialect: Dialect, undelivered: 'keep' | 'drop'): readonly State
   return deletions.map((deletion, index) => compile(dialect, `${name}+${index}`, deletion, 'writes'));
 }
 
-/** Others may take the lane that was just seen to be free. */
-const claimTries = 8;
-
 export function sqlJournal(session: Session, statements: ReturnType<typeof journalStatements>): JournalRepository {
   const entriesOf = async (orgId: string, lane: number, now: Date, limit: number): Promise<ClaimedLane['entries']> => {
     const rows = await read(session, statements.laneEntries, { org: orgId, lane, now, limit });
@@ -164,26 +161,25 @@ export function sqlJournal(session: Session, statements: ReturnType<typeof journ
         return pageOf(rows, limit, toEntry);
       }),
 
-    /** Sees a free lane, takes it, reads it. Its entries are read under the lease, so that nothing is read that another holder has done. */
+    /**
+     * Sees a free lane, takes it, reads it. Its entries are read under the lease, so that nothing is read that another holder has done. A lane
+     * that another was quicker to take, or to empty, is left out of the next look.
+     */
     claim: ({ orgId, now, leaseUntil, token, limit, except }) =>
       answer(async () => {
-        const leftOut = Array.from({ length: laneCount }, (_none, lane) => (except.includes(lane) ? '1' : '0')).join(
-          '',
-        );
-        for (let tries = 0; tries < claimTries; tries++) {
-          const [free] = await read(session, statements.freeLane, { org: orgId, now, except: leftOut });
+        const leftOut = new Set(except);
+        for (;;) {
+          const [free] = await read(session, statements.freeLane, { org: orgId, now, except: lanesAsText(leftOut) });
           if (free === undefined) return null;
           const lane = Number(free['lane']);
-          const known = free['token'] != null;
-          if (!(await takeLane(session, { orgId, lane, token }, { now, leaseUntil, known }))) continue;
-          const entries = await entriesOf(orgId, lane, now, limit);
-          if (entries.length > 0) return { lane, entries };
-          await freeLane(session, { orgId, lane, token });
+          const lease = { orgId, lane, token };
+          if (await takeLane(session, lease, { now, leaseUntil, known: free['token'] != null })) {
+            const entries = await entriesOf(orgId, lane, now, limit);
+            if (entries.length > 0) return { lane, entries };
+            await freeLane(session, lease);
+          }
+          leftOut.add(lane);
         }
-        throw new StorageFailure('every free lane of the journal was taken by others', {
-          retryable: true,
-          outcome: 'none',
-        });
       }),
 
     renew: (lease, until) =>
@@ -275,7 +271,7 @@ export function sqlJournal(session: Session, statements: ReturnType<typeof journ
               do: 'update',
               table: 'journal_queue',
               set: { attempts: 0, due_at: now, parked_at: null, reason: null },
-              where: { org_id: orgId, entry_id: entryId, parked_at: 'present' },
+              where: { org_id: orgId, entry_id: entryId, parked_at: { present: true } },
               rows: 1,
               else: 'not_parked',
             },
@@ -299,6 +295,11 @@ export function sqlJournal(session: Session, statements: ReturnType<typeof journ
         return deleted;
       }),
   };
+}
+
+/** One character for each lane: 1 for those in the set. */
+function lanesAsText(lanes: ReadonlySet<number>): string {
+  return Array.from({ length: laneCount }, (_none, lane) => (lanes.has(lane) ? '1' : '0')).join('');
 }
 
 const heldBy = ({ orgId, lane, token }: Lease) => ({ org_id: orgId, lane, token });

@@ -23,8 +23,7 @@ export type Condition =
   | { readonly '<=': number | Date }
   | { readonly '>': number | Date }
   | { readonly '<>': string | number }
-  | 'present'
-  | 'absent';
+  | { readonly present: boolean };
 
 /** A column has to be less than this other one of its row; where that is null, there is no limit. */
 export interface Below<C extends string> {

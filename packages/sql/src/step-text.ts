@@ -39,8 +39,7 @@ export function conditionsText(
 ): string {
   return columnsOf<Condition>(step.where)
     .map(([column, condition]) => {
-      if (condition === 'present') return `${column} IS NOT NULL`;
-      if (condition === 'absent') return `${column} IS NULL`;
+      if (isPresence(condition)) return `${column} IS ${condition.present ? 'NOT NULL' : 'NULL'}`;
       if (isBelow(condition)) return `(${condition.below} IS NULL OR ${column} < ${condition.below})`;
       return `${column} ${operatorOf(condition)} ${placeholders.next(column, columnType(step.table, column))}`;
     })
@@ -83,17 +82,24 @@ export function stepValues(dialect: Dialect, step: Step): unknown[] {
   return values;
 }
 
+type Comparison = Exclude<Condition, { readonly present: true }>;
+
 const columnsOf = <T>(columns: Partial<Record<string, T>>) => Object.entries(columns) as [string, T][];
 
 function isRelative(value: Assignment): value is { readonly plus: number } {
   return typeof value === 'object' && value !== null && 'plus' in value;
 }
 
+type WithOperand = Exclude<Compared, { readonly present: boolean }>;
+
 function hasOperand(condition: Condition): condition is WithOperand {
-  return condition !== 'present' && condition !== 'absent' && !isBelow(condition);
+  return !isPresence(condition) && !isBelow(condition);
 }
 
-type WithOperand = Exclude<Compared, 'present' | 'absent'>;
+/** An object, because the text `present` is a value like any other: an org may have this name. */
+function isPresence(condition: Condition): condition is { readonly present: boolean } {
+  return typeof condition === 'object' && 'present' in condition;
+}
 
 function isBelow(condition: Condition): condition is Below<string> {
   return typeof condition === 'object' && 'below' in condition;

@@ -14,14 +14,14 @@ export function parse<S extends z.ZodType>(
   input: readonly unknown[],
   names: readonly string[],
 ): Result<z.output<S>, InvalidInput> {
-  let parsed: z.ZodSafeParseResult<z.output<S>>;
   try {
-    parsed = schema.safeParse(input);
+    const parsed = schema.safeParse(input);
+    if (parsed.success) return ok(parsed.data);
+    // Issues are described when they are looked at, which reads the input once more.
+    return err(new InvalidInput(parsed.error.issues.map((issue) => toInputIssue(issue, names))));
   } catch {
     return err(new InvalidInput([{ path: '', message: 'the input cannot be read' }]));
   }
-  if (parsed.success) return ok(parsed.data);
-  return err(new InvalidInput(parsed.error.issues.map((issue) => toInputIssue(issue, names))));
 }
 
 function toInputIssue(issue: z.core.$ZodIssue, names: readonly string[]): InputIssue {

@@ -2,7 +2,7 @@
  * The one place that imports neverthrow. Everything else, in core and in the adapters, takes results from here, so that a
  * service and an adapter never disagree about which copy of `Result` they hold.
  */
-import { Result, ResultAsync } from 'neverthrow';
+import type { Result, ResultAsync } from 'neverthrow';
 
 export { err, errAsync, ok, okAsync, Result, ResultAsync, safeTry } from 'neverthrow';
 

@@ -12,7 +12,7 @@ import { diagnosticsAt, Run } from './run.ts';
 import { assemble } from './template.ts';
 import type { Rendered } from './template.ts';
 import { utf8Length } from './text-size.ts';
-import { isResolved, snapshotOf } from './variables.ts';
+import { snapshotOf } from './variables.ts';
 import type { ResolvedVariables } from './variables.ts';
 
 /** What came out of a deep value: a copy with every text in it rendered, and the rest as in `Rendered`, for all texts together. */
@@ -37,11 +37,12 @@ export function renderDeep<T>(
   resolved: ResolvedVariables,
   options?: RenderOptions,
 ): Result<RenderedDeep<T>, TemplateTooLarge | MissingVariable | UnsafeValue | OutputTooLarge | InvalidInput> {
-  if (!isResolved(resolved)) return invalid('resolved', 'must be what resolveVariables returned');
+  const snapshot = snapshotOf(resolved);
+  if (snapshot === null) return invalid('resolved', 'must be what resolveVariables returned');
   const read = readOptions(options);
   if (read.isErr()) return err(read.error);
 
-  const run = new Run(snapshotOf(resolved), read.value);
+  const run = new Run(snapshot, read.value);
   const copy = readSafely('value', () => copyDeep(value, run, ''));
   if (copy.isErr()) return err(copy.error);
   const { maxBytes } = read.value;
@@ -163,7 +164,7 @@ class Copier {
       this.#steps[depth] = key;
       const part = this.copy(value);
       if (part === REFUSED) return REFUSED;
-      if (part !== value) replace(copy, key, part);
+      if (part !== value) copy[key] = part;
     }
     this.#depth = depth;
     return copy;
@@ -185,12 +186,6 @@ class Copier {
 function inheritsKeys(): boolean {
   for (const _ in {}) return true;
   return false;
-}
-
-function replace(copy: Record<string, unknown>, key: string, value: unknown): void {
-  // Assigning to `__proto__` would set the prototype instead.
-  if (key === '__proto__') Object.defineProperty(copy, key, { value });
-  else copy[key] = value;
 }
 
 /** How many bytes of UTF-8 the texts in a copy take. */

@@ -1,7 +1,7 @@
 import { systemClock, systemRandom } from '../kernel/clock.ts';
 import type { Clock, Random } from '../kernel/clock.ts';
 import type { IdSource } from '../kernel/ids.ts';
-import { SecretText } from '../kernel/secret-text.ts';
+import type { SecretText } from '../kernel/secret-text.ts';
 
 /**
  * Where dynamic variables come from. The ports feed the built-in ones; every other property, its name beginning with `$`, is a

@@ -23,6 +23,8 @@ export {
 export type { TemplateContext, UnsafeReason } from './errors.ts';
 export type { Diagnostic } from './grammar.ts';
 export type { RenderOptions } from './options.ts';
+export { createRedactor } from './redactor/redactor.ts';
+export type { Redactor, RedactorWarning } from './redactor/redactor.ts';
 export { renderRequest } from './request.ts';
 export type { RenderedRequest, RequestTemplate } from './request.ts';
 export type { Rendered, Template } from './template.ts';

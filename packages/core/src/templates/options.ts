@@ -28,10 +28,15 @@ export interface ReadOptions {
   readonly own: ReadonlyMap<string, () => string | SecretText>;
 }
 
-const DEFAULTS: ReadOptions = { missing: 'error', maxBytes: ONE_MEBIBYTE, ports: systemPorts, own: new Map() };
+export const DEFAULT_OPTIONS: ReadOptions = {
+  missing: 'error',
+  maxBytes: ONE_MEBIBYTE,
+  ports: systemPorts,
+  own: new Map(),
+};
 
 export function readOptions(options: RenderOptions | undefined): Result<ReadOptions, InvalidInput> {
-  if (options === undefined) return READ_DEFAULTS;
+  if (options === undefined) return ok(DEFAULT_OPTIONS);
   return readSafely('options', () => {
     if (typeof options !== 'object' || options === null) return invalid('options', 'must be an object');
     const { missing = 'error', maxBytes = ONE_MEBIBYTE, dynamic } = options;
@@ -40,7 +45,7 @@ export function readOptions(options: RenderOptions | undefined): Result<ReadOpti
     }
     if (!Number.isSafeInteger(maxBytes) || maxBytes < 0)
       return invalid('options.maxBytes', 'must be a whole number of bytes');
-    if (dynamic === undefined) return ok({ ...DEFAULTS, missing, maxBytes });
+    if (dynamic === undefined) return ok({ ...DEFAULT_OPTIONS, missing, maxBytes });
     return readDynamic(dynamic).map(({ ports, own }) => ({ missing, maxBytes, ports, own }));
   });
 }
@@ -77,5 +82,3 @@ export function readSafely<T, E>(path: string, read: () => Result<T, E>): Result
     return invalid(path, 'could not be read');
   }
 }
-
-const READ_DEFAULTS = ok<ReadOptions, InvalidInput>(DEFAULTS);

@@ -55,7 +55,6 @@ export const BASE: Place = {
   write: (text) => (inspectBase(text) === null ? null : text),
 };
 
-// eslint-disable-next-line no-control-regex
 const NEEDS_JSON_ESCAPE = /["\\\u0000-\u001f]/;
 const HEADER_TEXT = /^[\t\x20-\x7e\x80-\xff]*$/;
 const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;

@@ -11,7 +11,7 @@ import type { RenderOptions } from './options.ts';
 import { diagnosticsAt, Run } from './run.ts';
 import { assemble } from './template.ts';
 import type { Rendered } from './template.ts';
-import { isResolved, snapshotOf } from './variables.ts';
+import { snapshotOf } from './variables.ts';
 import type { ResolvedVariables } from './variables.ts';
 
 /** A request whose parts are templates. */
@@ -51,10 +51,11 @@ export function renderRequest<Body = undefined>(
   resolved: ResolvedVariables,
   options?: RenderOptions,
 ): Result<RenderedRequest<Body>, RequestError> {
-  if (!isResolved(resolved)) return invalid('resolved', 'must be what resolveVariables returned');
+  const snapshot = snapshotOf(resolved);
+  if (snapshot === null) return invalid('resolved', 'must be what resolveVariables returned');
   const read = readOptions(options);
   if (read.isErr()) return err(read.error);
-  const run = new Run(snapshotOf(resolved), read.value);
+  const run = new Run(snapshot, read.value);
   return readSafely<RenderedRequest<Body>, RequestError>('request', () => new RequestRenderer(run).render(request));
 }
 

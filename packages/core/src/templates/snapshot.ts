@@ -1,8 +1,9 @@
 import type { Value } from './value.ts';
 
-/** What a template's slots are filled with: each value as it is written in its place. */
+/** A template with its slots filled, before it is put together. */
 export interface Filling {
-  readonly forms: readonly string[];
+  /** The template's text and the values as they are written in their places, in order, without the empty ones. */
+  readonly pieces: readonly string[];
   /** How many characters the template's output has with these. */
   readonly length: number;
   readonly secret: boolean;
@@ -21,19 +22,18 @@ const ENTRY = 64;
  */
 export class Snapshot {
   readonly values: ReadonlyMap<string, Value>;
+  /** How templates were filled before, by template. */
+  readonly fillings: ReadonlyMap<object, Filling>;
   readonly #fillings = new Map<object, Filling>();
   #room = ROOM;
 
   constructor(values: ReadonlyMap<string, Value>) {
     this.values = values;
-  }
-
-  filling(template: object): Filling | undefined {
-    return this.#fillings.get(template);
+    this.fillings = this.#fillings;
   }
 
   remember(template: { readonly source: string }, filling: Filling): void {
-    const cost = ENTRY + template.source.length + filling.forms.reduce((sum, form) => sum + form.length, 0);
+    const cost = ENTRY + template.source.length + filling.length;
     if (cost > this.#room) return;
     this.#room -= cost;
     this.#fillings.set(template, filling);

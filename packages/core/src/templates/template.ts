@@ -6,7 +6,7 @@ import type { MissingVariable, TemplateContext, UnsafeValue } from './errors.ts'
 import { parse } from './grammar.ts';
 import type { Diagnostic, SlotSyntax } from './grammar.ts';
 import { jsonPlaces } from './json-places.ts';
-import { invalid, readOptions } from './options.ts';
+import { DEFAULT_OPTIONS, invalid, readOptions } from './options.ts';
 import type { RenderOptions } from './options.ts';
 import { COMPONENT, HEADER, isHeaderText, TEXT } from './places.ts';
 import type { Place } from './places.ts';
@@ -18,7 +18,7 @@ import { UrlAssembler } from './url-assembler.ts';
 import { planUrl } from './url-plan.ts';
 import type { UrlPlan } from './url-plan.ts';
 import { Value } from './value.ts';
-import { isResolved, snapshotOf } from './variables.ts';
+import { snapshotOf } from './variables.ts';
 import type { ResolvedVariables } from './variables.ts';
 
 /** What came out of a template. */
@@ -64,13 +64,13 @@ export class Template {
   static {
     parseTemplate = (source, context) => layOut(source, context).map((layout) => new Template(source, context, layout));
     assemble = (template, run) => {
-      const filling = run.snapshot.filling(template) ?? template.#fill(run);
+      const filling = run.snapshot.fillings.get(template) ?? template.#fill(run);
       if (filling === null) return null;
       run.length += filling.length;
       if (run.length > run.options.maxBytes) return run.overflow();
       for (let index = 0; index < filling.used.length; index++) run.used.add(filling.used[index]!);
       if (filling.secret) run.secret = true;
-      return template.#join(filling.forms);
+      return join(filling.pieces);
     };
   }
 
@@ -85,37 +85,33 @@ export class Template {
     resolved: ResolvedVariables,
     options?: RenderOptions,
   ): Result<Rendered, MissingVariable | UnsafeValue | OutputTooLarge | InvalidInput> {
-    if (!isResolved(resolved)) return invalid('resolved', 'must be what resolveVariables returned');
-    const read = readOptions(options);
-    if (read.isErr()) return err(read.error);
-
-    const { maxBytes } = read.value;
     const snapshot = snapshotOf(resolved);
-    let missing = NONE_MISSING;
-    let filling = snapshot.filling(this);
-    if (filling === undefined) {
-      const run = new Run(snapshot, read.value);
-      const filled = this.#fill(run);
-      if (filled === null) return err(run.failure!);
-      filling = filled;
-      missing = run.missing;
+    if (snapshot === null) return invalid('resolved', 'must be what resolveVariables returned');
+    let read = DEFAULT_OPTIONS;
+    if (options !== undefined) {
+      const given = readOptions(options);
+      if (given.isErr()) return err(given.error);
+      read = given.value;
     }
-    if (filling.length > maxBytes) return err(new OutputTooLarge(maxBytes, ''));
-    const text = this.#join(filling.forms);
-    if (exceedsBytes(text, maxBytes)) return err(new OutputTooLarge(maxBytes, ''));
-    return ok({ text, secret: filling.secret, used: filling.used, missing, diagnostics: this.diagnostics });
+    const remembered = snapshot.fillings.get(this);
+    if (remembered !== undefined) return this.#finish(remembered, NONE_MISSING, read.maxBytes);
+    const run = new Run(snapshot, read);
+    const filling = this.#fill(run);
+    return filling === null ? err(run.failure!) : this.#finish(filling, run.missing, read.maxBytes);
   }
 
-  #join(forms: readonly string[]): string {
-    const literals = this.#literals;
-    let text = literals[0]!;
-    for (let index = 0; index < forms.length; index++) text = text + forms[index]! + literals[index + 1]!;
-    return text;
+  #finish(filling: Filling, missing: readonly string[], maxBytes: number): Result<Rendered, OutputTooLarge> {
+    const { pieces, length, secret, used } = filling;
+    if (length > maxBytes) return err(new OutputTooLarge(maxBytes, ''));
+    const text = join(pieces);
+    // A character is at most three bytes (one of four bytes is two characters), so that most texts need no counting.
+    if (length * 3 > maxBytes && exceedsBytes(text, maxBytes)) return err(new OutputTooLarge(maxBytes, ''));
+    return ok({ text, secret, used, missing, diagnostics: this.diagnostics });
   }
 
   /** Finds and writes what goes into the slots. Remembered where it would be the same again, so that it is done once for a snapshot. */
   #fill(run: Run): Filling | null {
-    const forms: string[] = [];
+    const pieces = [this.#literals[0]!];
     const url = this.#careful === null ? null : new UrlAssembler(this.#careful.leading);
     let length = this.#literals[0]!.length;
     let secret = false;
@@ -128,14 +124,14 @@ export class Template {
       if (typeof found !== 'string' && found.secret) secret = true;
       const form = url === null ? this.#write(slot, found, run) : this.#writeUrl(slot, found, run, url);
       if (form === null) return null;
-      forms.push(form);
+      pieces.push(form, this.#literals[index + 1]!);
       length += form.length + this.#literals[index + 1]!.length;
       if (length > run.options.maxBytes) return run.overflow();
     }
     const reason = url?.literal(this.#literals.at(-1)!) ?? url?.finish() ?? null;
     if (reason !== null) return run.refuse(this.#slots.at(-1)!, this.context, reason);
 
-    const filling = { forms, length, secret, used: run.found(this.keys) };
+    const filling = { pieces: pieces.filter((piece) => piece !== ''), length, secret, used: run.found(this.keys) };
     if (run.repeatable) run.snapshot.remember(this, filling);
     return filling;
   }
@@ -153,6 +149,12 @@ export class Template {
 }
 
 export { assemble, parseTemplate };
+
+function join(pieces: readonly string[]): string {
+  let text = pieces[0] ?? '';
+  for (let index = 1; index < pieces.length; index++) text += pieces[index]!;
+  return text;
+}
 
 interface Layout {
   readonly literals: readonly string[];

@@ -13,7 +13,6 @@ export interface UrlBase {
 }
 
 const BASE = /^(https?):\/\/([^/]+)(\/.*)?$/is;
-// eslint-disable-next-line no-control-regex
 const DISTURBING = /[\u0000-\u0020\u007f\\]/;
 const DOT_SEGMENT = /^(?:\.|%2e){1,2}$/i;
 const ASCII_HOST = /^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*$/;

@@ -23,7 +23,6 @@ export const ABSOLUTE = /^(?:([A-Za-z][A-Za-z0-9+.-]*):)?\/\//;
 
 const SCHEME = /^([A-Za-z][A-Za-z0-9+.-]*):/;
 const KNOWN_SCHEME = /^(?:https?|wss?)$/i;
-// eslint-disable-next-line no-control-regex
 const UNREADABLE = /[\u0000-\u001f\u007f\\]/;
 /** The characters that a dot segment can be made of; `%2` and `e` may come from two sides of a border. */
 const NO_DOT_SEGMENT = /[^.%2eE]/;

@@ -28,9 +28,8 @@ export interface ResolveOptions {
   readonly overrides?: Readonly<Record<string, string | SecretText>> | undefined;
 }
 
-let snapshotOf: (resolved: ResolvedVariables) => Snapshot;
+let snapshotOf: (something: unknown) => Snapshot | null;
 let create: (snapshot: Snapshot) => ResolvedVariables;
-let isResolved: (something: unknown) => something is ResolvedVariables;
 
 /**
  * Variables with their references followed: an immutable snapshot, made by `resolveVariables`, that any number of templates can be
@@ -45,10 +44,9 @@ export class ResolvedVariables {
   }
 
   static {
-    snapshotOf = (resolved) => resolved.#snapshot;
+    snapshotOf = (something) =>
+      typeof something === 'object' && something !== null && #snapshot in something ? something.#snapshot : null;
     create = (snapshot) => new ResolvedVariables(snapshot);
-    isResolved = (something): something is ResolvedVariables =>
-      typeof something === 'object' && something !== null && #snapshot in something;
   }
 
   /** How many variables there are. */
@@ -83,7 +81,7 @@ export class ResolvedVariables {
   }
 }
 
-export { isResolved, snapshotOf };
+export { snapshotOf };
 
 /**
  * Follows the references between variables (`{{NAME}}` in a stored value, with the same defaults and escapes as in a template), once and in

@@ -1,10 +1,11 @@
 import { afterEach, expect, it, vi } from 'vitest';
+import type * as valueModule from '../../src/templates/value.ts';
 
 /** Every text that is built becomes a `Value`; here their characters are counted. */
 const built = vi.hoisted(() => ({ characters: 0 }));
 
 vi.mock('../../src/templates/value.ts', async (original) => {
-  const module = await original<typeof import('../../src/templates/value.ts')>();
+  const module = await original<typeof valueModule>();
   class CountedValue extends module.Value {
     constructor(...given: ConstructorParameters<typeof module.Value>) {
       super(...given);

@@ -1,0 +1,12 @@
+/** The whole suite once more on MySQL, with each write in one batch of statements. */
+import { describeOnEngines } from '@vivarium/engines/vitest';
+import { describeStorage } from '@vivarium/testing';
+
+import { mysqlStorage } from '../src/index.ts';
+import { mysql } from './databases.ts';
+import { makeHarness } from './harness.ts';
+
+await describeOnEngines(mysql, (engine) => {
+  const open = (connectionString: string) => mysqlStorage({ connectionString }, { multiStatements: true });
+  describeStorage(engine.name, () => makeHarness(engine, { open }));
+});

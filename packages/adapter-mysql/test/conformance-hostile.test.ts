@@ -1,0 +1,33 @@
+/** The whole suite once more on a pool of a host that has set everything that can be set, for reasons of its own. */
+import { describeOnEngines } from '@vivarium/engines/vitest';
+import { describeStorage } from '@vivarium/testing';
+
+import { makeHarness } from './harness.ts';
+import type { Making } from './harness.ts';
+
+const hostile: Making = {
+  host: {
+    timezone: '+05:30',
+    dateStrings: true,
+    supportBigNumbers: true,
+    bigNumberStrings: true,
+    decimalNumbers: true,
+    rowsAsArray: true,
+    namedPlaceholders: true,
+    stringifyObjects: true,
+    jsonStrings: false,
+    maxPreparedStatements: 3,
+    typeCast: (field, next) => (field.type.includes('LONG') ? next() === 1 : field.string()?.toUpperCase()),
+    // Rows that an update has found and left as they were are not reported.
+    flags: ['-FOUND_ROWS'],
+  },
+  onConnection: [
+    `SET SESSION sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT,IGNORE_SPACE,HIGH_NOT_PRECEDENCE,ONLY_FULL_GROUP_BY,PAD_CHAR_TO_FULL_LENGTH,NO_UNSIGNED_SUBTRACTION'`,
+    `SET SESSION time_zone = '-08:00', lc_messages = 'de_DE', lc_time_names = 'ar_SA', sql_safe_updates = 1`,
+    'SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED',
+  ],
+};
+
+await describeOnEngines(['mysql-9', 'mariadb'], (engine) => {
+  describeStorage(engine.name, () => makeHarness(engine, hostile));
+});
