@@ -4,7 +4,7 @@
  */
 import { createSecretKey, randomBytes } from 'node:crypto';
 
-import { ok, ResultAsync } from '@vivarium/core';
+import { ok, unwrap } from '@vivarium/core';
 
 import { DataKeys } from '../../packages/core/src/keys/data-keys.ts';
 import { defaultKeyCacheLimits, OpenedKeys } from '../../packages/core/src/keys/opened-keys.ts';
@@ -42,7 +42,7 @@ async function opening(): Promise<void> {
     name: `opening ${values} values, key at hand`,
     rounds,
     peer: async () => openAllPlainly(key, sealed),
-    ours: [() => ResultAsync.fromSafePromise(Promise.resolve()).andThen(() => dataKeys.openAll(scope, sealed))],
+    ours: [async () => unwrap(dataKeys.openAll(scope, sealed))],
   });
   const [ours] = outcome.ours;
   print(outcome.name, 'plain node:crypto', outcome.peer, ours!.milliseconds, `${ours!.ratio.toFixed(2)} × its time`);

@@ -195,7 +195,12 @@ export function sqlInstances(session: Session, statements: ReturnType<typeof ins
             {
               do: 'delete',
               table: 'ephemeral_environment_instances',
-              where: { org_id: change.orgId, id: instance.id, version: instance.version, live_name_key: { present: false } },
+              where: {
+                org_id: change.orgId,
+                id: instance.id,
+                version: instance.version,
+                live_name_key: { present: false },
+              },
               rows: 1,
               else: 'stale',
             },

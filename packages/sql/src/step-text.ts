@@ -82,8 +82,6 @@ export function stepValues(dialect: Dialect, step: Step): unknown[] {
   return values;
 }
 
-type Comparison = Exclude<Condition, { readonly present: true }>;
-
 const columnsOf = <T>(columns: Partial<Record<string, T>>) => Object.entries(columns) as [string, T][];
 
 function isRelative(value: Assignment): value is { readonly plus: number } {

@@ -3,14 +3,7 @@ import { createSecretKey, randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import {
-  commitmentOf,
-  commits,
-  open as openEnvelope,
-  readEnvelope,
-  seal,
-  sealedLength,
-} from '../../src/keys/sealing.ts';
+import { commitmentOf, commits, open as openEnvelope, readEnvelope, seal } from '../../src/keys/sealing.ts';
 import type { Place } from '../../src/keys/sealing.ts';
 
 const id = '01936f5e-0000-7000-8000-000000000001';
