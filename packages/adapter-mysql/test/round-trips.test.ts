@@ -85,7 +85,7 @@ const writes: Readonly<Record<string, Write>> = {
     }),
   ],
   'projects.delete': [
-    3,
+    4,
     onProject(async ({ projects }, { project }) => {
       expect(await unwrap(projects.delete({ project, change: changeIn(org) }))).toEqual(done);
     }),

@@ -173,7 +173,7 @@ export function sqlInstances(session: Session, statements: ReturnType<typeof ins
         return { found: row['i_id'] == null ? null : toFacts(row), key: toKey(row) };
       }),
 
-    /** instance → journal; and as `replaceInstance` says for one that becomes final. */
+    /** instance → journal; and as `replaceInstance` says where it ends. */
     writeInstance: ({ instance, expectedVersion, change }) =>
       answer(() =>
         write<'not_found' | 'stale'>(session, change, {
@@ -229,38 +229,28 @@ function toFacts(row: Row): InstanceFacts {
   return { instance: toInstance(row), type: toType(row), pending: row['c_id'] == null ? null : toChange(row) };
 }
 
-type Instances = 'ephemeral_environment_instances';
 
 /**
  * The steps that replace an instance where it is still as `where` says. One that ends gives its place and its name free and loses its secrets.
  * `between` are steps for the rows below it.
+ *
+ * The type comes first, as it does for whoever creates an instance. Ending the instance first would deadlock with somebody who creates another one of its name:
+ * they hold the type, and wait to see whether the name becomes free.
  */
 export function replaceInstance(
   change: Change,
   instance: StoredInstance,
-  where: Conditions<Instances>,
+  where: Conditions<'ephemeral_environment_instances'>,
   between: readonly Step<'stale'>[] = [],
 ): readonly Step<'stale'>[] {
   const { orgId } = change;
-  const ends = finalStates.has(instance.state);
-  const replace: Step<'stale'> = {
-    do: 'update',
-    table: 'ephemeral_environment_instances',
-    set: { ...stateOf(instance), ...(ends && { live_name_key: null }) },
-    where: { org_id: orgId, id: instance.id, ...where, ...(ends && { live_name_key: { present: true } }) },
-    rows: 1,
-    else: 'stale',
-  };
-  if (!ends) return [replace, ...between];
+  const table = 'ephemeral_environment_instances';
+  const set = stateOf(instance);
+  const there = { org_id: orgId, id: instance.id, ...where };
+  if (!finalStates.has(instance.state)) {
+    return [{ do: 'update', table, set, where: there, rows: 1, else: 'stale' }, ...between];
+  }
   return [
-    replace,
-    ...between,
-    {
-      do: 'delete',
-      table: 'ephemeral_secret_instances',
-      where: { org_id: orgId, instance_id: instance.id },
-      rows: 'any',
-    },
     {
       do: 'update',
       table: 'ephemeral_environment_types',
@@ -268,6 +258,21 @@ export function replaceInstance(
       where: { org_id: orgId, id: instance.typeId },
       rows: 1,
       else: 'stale',
+    },
+    {
+      do: 'update',
+      table,
+      set: { ...set, live_name_key: null },
+      where: { ...there, live_name_key: { present: true } },
+      rows: 1,
+      else: 'stale',
+    },
+    ...between,
+    {
+      do: 'delete',
+      table: 'ephemeral_secret_instances',
+      where: { org_id: orgId, instance_id: instance.id },
+      rows: 'any',
     },
   ];
 }

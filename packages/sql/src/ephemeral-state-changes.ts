@@ -75,7 +75,7 @@ export function sqlStateChanges(
       ),
 
     /**
-     * instance, on which this one is pending → change → journal; and as `replaceInstance` says where the instance ends with it. Who took the change on,
+     * instance, on which this one is pending → change → journal; as `replaceInstance` says where the instance ends with it. Who took the change on,
      * and its tokens, stay: they are written without a version, and may have been since this was decided.
      */
     endChange: ({ instance, stateChange, expectedVersion, change }) =>
