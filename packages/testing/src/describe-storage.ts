@@ -7,6 +7,7 @@ import type { Suite, SuiteSize } from './suite.ts';
 import { testChaos } from './chaos.ts';
 import { testDelivery } from './delivery.ts';
 import { testEnvironments } from './environments.ts';
+import { testEphemeral } from './ephemeral.ts';
 import { testErrors, testErrorTable } from './errors.ts';
 import { testFidelity } from './fidelity.ts';
 import { testIdempotency } from './idempotency.ts';
@@ -29,6 +30,7 @@ const themes: readonly ((suite: Suite) => void)[] = [
   testTransactions,
   testJournal,
   testDelivery,
+  testEphemeral,
   testErrors,
   testRaces,
   testChaos,
