@@ -6,6 +6,7 @@ import type { KeyManagement } from '@vivarium/core';
 import { AwsKmsFailure } from './failure.ts';
 import { isAlias, isNameOf } from './key-names.ts';
 
+/** How `awsKms` reaches KMS, and by which keys. */
 export interface AwsKmsOptions {
   /** The host's own client, with its region, credentials and retries. It is not closed here. */
   readonly client: KMSClient;

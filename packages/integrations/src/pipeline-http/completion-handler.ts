@@ -24,6 +24,7 @@ export interface Completion {
   readonly reason?: string | undefined;
 }
 
+/** What completions are handed to. */
 export interface CompletionHandlerOptions {
   readonly vivarium: CompletingVivarium;
   /** Serves this org alone, and the body need not name one. */

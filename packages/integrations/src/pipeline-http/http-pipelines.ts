@@ -8,6 +8,7 @@ import { cancelRequest, idempotencyKeyOf, startRequest } from './request.ts';
 import type { PipelineRequest } from './request.ts';
 import { minimumSecretBytes, signatureHeader, signatureOf, timestampHeader } from './signature.ts';
 
+/** Where pipelines are asked for, and how patiently. */
 export interface HttpPipelinesOptions {
   /** Where starts and cancellations are posted. `https:`, or `http:` to this machine itself. */
   readonly url: string;

@@ -13,6 +13,7 @@ export interface RequestedChange {
   readonly deadline: string;
 }
 
+/** The instance that the change is for. */
 export interface RequestedInstance {
   readonly id: string;
   readonly typeId: string;
@@ -57,6 +58,7 @@ export interface PipelineCancelRequest extends RequestedBase {
   readonly executionId: string | null;
 }
 
+/** The body of a request: `type` says which. */
 export type PipelineRequest = PipelineStartRequest | PipelineCancelRequest;
 
 export function startRequest(start: PipelineStart, completionUrl: string | null): PipelineStartRequest {

@@ -36,6 +36,7 @@ export interface VerifiedPipelineRequest {
   readonly idempotencyKey: string;
 }
 
+/** A request as it was received, and what it is held against. */
 export interface PipelineRequestToVerify {
   readonly headers:
     { get(name: string): string | null } | Readonly<Record<string, string | readonly string[] | undefined>>;

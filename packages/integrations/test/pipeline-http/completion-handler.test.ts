@@ -205,7 +205,7 @@ describe('a request that is no completion', () => {
     ['a list', '[]'],
     ['null', 'null'],
     ['a text', '"passed"'],
-    ['no UTF-8', Uint8Array.from([0x7b, 0xff, 0x7d])],
+    ['no UTF-8', Buffer.from(JSON.stringify({ ...said, reason: '\xff' }), 'latin1')],
     ['no org', JSON.stringify({ ...said, org: undefined })],
     ['an org that is no text', JSON.stringify({ ...said, org: { toString: 'acme' } })],
   ])('because its body is %s is a bad one', async (_, body) => {
