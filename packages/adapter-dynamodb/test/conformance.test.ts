@@ -20,7 +20,7 @@ import { clientAt, injectConflicts } from './harness.ts';
 await describeOnEngines(['dynamodb'], (engine) => {
   describeStorage('dynamodb', () => makeHarness(engine.url, 0));
   // What AWS does to transactions that meet, and the emulator never does.
-  describeStorage('dynamodb, 20 % conflicts', () => makeHarness(engine.url, 0.2));
+  describeStorage('dynamodb, 20 % conflicts', () => makeHarness(engine.url, 0.2), { modelCommands: 500 });
 });
 
 async function makeHarness(url: string, conflicts: number): Promise<StorageHarness> {
