@@ -2,6 +2,7 @@ import type { CreateTableCommandInput } from '@aws-sdk/client-dynamodb';
 
 import { timeIndex } from './table.ts';
 
+/** The name of the table where none is given. */
 export const defaultTable = 'vivarium';
 
 /**

@@ -49,8 +49,9 @@ export function textsItem(
 }
 
 /** Whether two items that were not read at one instant are of the same state of their environment. */
-export function belongTogether(head: Item, texts: Item | null): texts is Item {
-  return texts !== null && integerOf(head, 'textVersion') === integerOf(texts, 'version');
+export function belongTogether(head: Item | undefined, texts: Item | null): texts is Item {
+  if (head === undefined || texts === null) return false;
+  return integerOf(head, 'textVersion') === integerOf(texts, 'version');
 }
 
 export function readEnvironment(project: Item, head: Item, texts: Item): LoadedEnvironment {

@@ -333,40 +333,55 @@ export function dynamodbEnvironments(table: Table): EnvironmentRepository {
   }
 
   /** Summaries by name; `null` when there is no such project. */
-  async function summariesOf(orgId: string, projectId: string): Promise<StoredSummary[] | null> {
-    const items = await table.all(rangeOf(environmentSpan(orgId, projectId)));
-    return summarise(items);
+  function summariesOf(orgId: string, projectId: string): Promise<StoredSummary[] | null> {
+    return settled('the list of environments', async () =>
+      summarise(await table.all(rangeOf(environmentSpan(orgId, projectId)))),
+    );
   }
 
-  /** Summaries of the environments that have a variable of this key. Reads their variables, page by page. */
-  async function summariesWith(orgId: string, projectId: string, variableKey: string): Promise<StoredSummary[] | null> {
-    const items = await table.all(rangeOf(variablesSpan(orgId, projectId)));
-    const summaries = summarise(items);
-    if (summaries === null) return null;
-
-    const heads = new Map(items.filter(isHead).map((item) => [idOf(item), item]));
-    const texts = new Map(items.filter((item) => isVariablesKey(textOf(item, 'sk'))).map((item) => [idOf(item), item]));
-    const checked = summaries.map(async (summary) => {
-      const own = texts.get(summary.id) ?? null;
-      if (belongTogether(heads.get(summary.id)!, own)) return holds(own, variableKey) ? summary : null;
-      // Changed between two pages.
-      const { environments, found } = await load(orgId, [summary]);
-      const head = found.of(environmentKey(orgId, projectId, summary.id));
-      const holder = environments[0]?.variables.some(({ key }) => key === variableKey) === true;
-      return holder ? readSummary(found.of(projectKey(orgId, projectId))!, head!) : null;
+  /** Summaries of the environments that have a variable of this key. Reads the variables of all, and keeps none of them. */
+  function summariesWith(orgId: string, projectId: string, variableKey: string): Promise<StoredSummary[] | null> {
+    return settled('the list of environments', async () => {
+      const items: Item[] = [];
+      const heads = new Map<string, Item>();
+      const holders = new Map<string, boolean>();
+      for await (const page of table.pages(rangeOf(variablesSpan(orgId, projectId)))) {
+        for (const item of page) {
+          if (isVariablesKey(textOf(item, 'sk'))) {
+            // The environments come before all variables, so that its own is there by now.
+            if (belongTogether(heads.get(idOf(item)), item)) holders.set(idOf(item), holds(item, variableKey));
+          } else {
+            items.push(item);
+            if (isHead(item)) heads.set(idOf(item), item);
+          }
+        }
+      }
+      const answer = summarise(items);
+      if (answer === null || answer.value === null) return answer;
+      const checked = answer.value.map(async (summary) => {
+        const holder = holders.get(summary.id);
+        if (holder !== undefined) return holder ? summary : null;
+        // Changed between two pages.
+        const { environments, found } = await load(orgId, [summary]);
+        if (environments[0]?.variables.some(({ key }) => key === variableKey) !== true) return null;
+        const [project, head] = [projectKey(orgId, projectId), environmentKey(orgId, projectId, summary.id)];
+        return readSummary(found.of(project)!, found.of(head)!);
+      });
+      return { value: (await Promise.all(checked)).filter((summary) => summary !== null) };
     });
-    return (await Promise.all(checked)).filter((summary) => summary !== null);
   }
 }
 
-/** The project comes first in its span. */
-function summarise(items: readonly Item[]): StoredSummary[] | null {
+/**
+ * A project's span as summaries by name, or as `null` where there is no such project. The project comes first in its span. It says how many
+ * environments it has and which is the default: where they are not so, a write came in between, and the whole answer is `null`.
+ */
+function summarise(items: readonly Item[]): { readonly value: StoredSummary[] | null } | null {
   const [project] = items;
-  if (project === undefined || textOf(project, 'sk') !== '#' || !isThere(project)) return null;
-  return items
-    .filter(isHead)
-    .map((head) => readSummary(project, head))
-    .sort((a, b) => compareBytes(a.nameKey, b.nameKey));
+  if (project === undefined || textOf(project, 'sk') !== '#' || !isThere(project)) return { value: null };
+  const summaries = items.filter(isHead).map((head) => readSummary(project, head));
+  const whole = summaries.length === integerOf(project, 'environments') && summaries.some(({ isDefault }) => isDefault);
+  return whole ? { value: summaries.sort((a, b) => compareBytes(a.nameKey, b.nameKey)) } : null;
 }
 
 const isHead = (item: Item) => isEnvironmentKey(textOf(item, 'sk'));

@@ -10,6 +10,7 @@ import { migrate, status } from './migrations.ts';
 import { dynamodbProjects } from './projects.ts';
 import { Table } from './table.ts';
 
+/** Where the storage keeps its items, and the client that it asks. */
 export interface DynamodbStorageOptions {
   /** A client of `@aws-sdk/client-dynamodb`, with its region, credentials and retries. It stays open when the storage is closed. */
   readonly client: DynamoDBClient;

@@ -2,18 +2,15 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import { unwrap } from '@vivarium/core';
 import type { EnvironmentRef, Project } from '@vivarium/core';
-import type { Change, JournalSubject, Result, StoredEnvironment } from '@vivarium/core/storage';
+import type { Change, JournalSubject, StoredEnvironment } from '@vivarium/core/storage';
 import { describeOnEngines } from '@vivarium/engines/vitest';
 
 import { makeBench } from './harness.ts';
-import type { Bench } from './harness.ts';
+import type { Answer, Bench } from './harness.ts';
 
 const id = () => crypto.randomUUID();
 
-/** A call of whatever method; its value is a `Result`. */
-type Call = () => object;
-
-const valueOf = (result: unknown) => unwrap(result as Result<unknown, Error>);
+type Call = () => Answer;
 
 /** A change as core makes one. */
 function changeOf(orgId: string, subject: JournalSubject, withKey = false): Change {
@@ -101,7 +98,7 @@ await describeOnEngines(['dynamodb'], (engine) => {
       ['journal.list of the org', 2, () => ada().journal.list()],
     ])('%s takes %i request(s)', async (_method, requests, call) => {
       const { operations, value } = await ask(call);
-      expect(valueOf(value)).not.toBeNull();
+      expect(unwrap(value)).not.toBeNull();
       expect(operations).toHaveLength(requests);
     });
 
@@ -195,7 +192,7 @@ await describeOnEngines(['dynamodb'], (engine) => {
       ];
       for (const write of writes) {
         const { operations, value } = await ask(write);
-        expect(valueOf(value)).toEqual({ done: true });
+        expect(unwrap(value)).toEqual({ done: true });
         expect(operations).toEqual(['TransactWriteItems']);
       }
     });
@@ -256,7 +253,7 @@ await describeOnEngines(['dynamodb'], (engine) => {
       for (const [refused, writes] of Object.entries(refusals)) {
         for (const write of writes) {
           const { operations, value } = await ask(write);
-          expect(valueOf(value)).toEqual({ done: false, refused });
+          expect(unwrap(value)).toEqual({ done: false, refused });
           expect(operations).toHaveLength(1);
         }
       }

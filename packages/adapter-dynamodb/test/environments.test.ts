@@ -5,7 +5,7 @@ import type { Client, Project } from '@vivarium/core';
 import { describeOnEngines } from '@vivarium/engines/vitest';
 
 import { makeBench } from './harness.ts';
-import type { Bench } from './harness.ts';
+import type { Answer, Bench } from './harness.ts';
 
 await describeOnEngines(['dynamodb'], (engine) => {
   describe('[dynamodb] environments', () => {
@@ -25,7 +25,7 @@ await describeOnEngines(['dynamodb'], (engine) => {
     afterEach(() => bench.client.middlewareStack.remove('between'));
 
     /** Does something once, right before the nth request of this kind. */
-    const before = (command: string, nth: number, work: () => object) => {
+    const before = (command: string, nth: number, work: () => Promise<unknown> | Answer) => {
       let count = 0;
       bench.client.middlewareStack.add(
         (next, context) => async (args) => {
@@ -99,6 +99,28 @@ await describeOnEngines(['dynamodb'], (engine) => {
       expect(seen).toHaveLength(122);
       expect(new Set(seen).size).toBe(122);
       expect(seen[0]).toBe('One');
+    });
+
+    test('a list that was read while its default was deleted is read again', async () => {
+      const one = await named('One');
+      let queries = 0;
+      bench.client.middlewareStack.add(
+        (next, context) => async (args) => {
+          const answer = await next(args);
+          if (context.commandName !== 'QueryCommand' || ++queries !== 1) return answer;
+          // The project was read before the deletion, its environments after it.
+          const output = answer.output as unknown as { Items: { sk: { S: string } }[] };
+          output.Items = output.Items.filter(({ sk }) => sk.S !== `#E#${one.id}`);
+          return answer;
+        },
+        { step: 'initialize', name: 'between' },
+      );
+      const { items } = unwrap(await ada.environments.list({ projectId: project.id }));
+      expect(items.map(({ name, isDefault }) => [name, isDefault])).toEqual([
+        ['One', true],
+        ['Two', false],
+      ]);
+      expect(queries).toBe(2);
     });
 
     test('a search by key that sees an environment change between two pages reads it again', async () => {

@@ -9,9 +9,14 @@ import {
 } from '@aws-sdk/client-dynamodb';
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { createVivarium, unwrap } from '@vivarium/core';
-import type { Client, Storage, VivariumOptions } from '@vivarium/core';
+import type { Client, Result, Storage, VivariumOptions } from '@vivarium/core';
 
 import { dynamodbStorage } from '../src/index.ts';
+
+/** What every method of a client and of a repository answers with, whichever it is. */
+export interface Answer {
+  then(done: (result: Result<unknown, Error>) => unknown): unknown;
+}
 
 /** What went over the wire: the names of the operations, and the capacity that they took. */
 export interface Traffic {
@@ -87,7 +92,7 @@ function meterOf(client: DynamoDBClient): Set<Traffic> {
       const metered = reads.has(operation) || /(Put|Update|Delete|Write)Items?$/.test(operation);
       const input = metered ? { ...args.input, ReturnConsumedCapacity: 'TOTAL' } : args.input;
       for (const meter of meters) meter.operations.push(operation);
-      const result = await next({ ...args, input } as typeof args);
+      const result = await next({ ...args, input });
       const { ConsumedCapacity } = result.output as { ConsumedCapacity?: unknown };
       const units = [ConsumedCapacity ?? []]
         .flat()

@@ -16,7 +16,7 @@ import { describeOnEngines } from '@vivarium/engines/vitest';
 
 import { dynamodbStorage, tableDefinitions, timeToLiveAttribute } from '../src/index.ts';
 import { clientAt, makeBench } from './harness.ts';
-import type { Bench } from './harness.ts';
+import type { Answer, Bench } from './harness.ts';
 
 describe('dynamodbStorage', () => {
   test.each([
@@ -255,7 +255,7 @@ await describeOnEngines(['dynamodb'], (engine) => {
         const change = { orgId: 'o', at, entry, key: null };
         const page = { limit: 10, after: null };
         const lease = { orgId: 'o', lane: 0, token: 't' };
-        const calls: (() => object)[] = [
+        const calls: (() => Answer)[] = [
           () => projects.create({ project, environments: [environment], treeVersion: null, change }),
           () => projects.get('o', 'p'),
           () => projects.getByName('o', 'p'),
@@ -292,9 +292,13 @@ await describeOnEngines(['dynamodb'], (engine) => {
           status,
         ];
         for (const call of calls) {
-          const result = (await call()) as { isErr(): boolean; error?: unknown };
+          const result = await call();
           expect(result.isErr() && isVivariumError(result.error), String(call)).toBe(true);
-          expect(result.error).toMatchObject({ code: 'storage_failure', retryable: true, outcome: 'none' });
+          expect(result.isErr() && result.error).toMatchObject({
+            code: 'storage_failure',
+            retryable: true,
+            outcome: 'none',
+          });
         }
         client.destroy();
       },

@@ -2,6 +2,8 @@
  * The connections that this package can work on, by what it needs of them: pg's pool and clients, PGlite, Kysely's transactions. Written down
  * here, so that nobody's declarations are needed who does not use them.
  */
+import { setImmediate } from 'node:timers/promises';
+
 import type { Row } from '@vivarium/sql';
 
 export interface PostgresQuery {
@@ -59,8 +61,15 @@ export function sendOver(client: PostgresClient): Send {
   };
 }
 
+/**
+ * PGlite answers on this thread without ever waiting for anything, so that callers which keep one another busy would let no timer run: not even
+ * the one that a write waits for before it is tried again.
+ */
 export function sendOverPGlite(database: Pick<PGliteDatabase, 'query'>): Send {
-  return async (text, values) => (await database.query(text, values)).rows as Row[];
+  return async (text, values) => {
+    await setImmediate();
+    return (await database.query(text, values)).rows as Row[];
+  };
 }
 
 /** A compiled query as Kysely's own `CompiledQuery.raw` makes it. */

@@ -37,6 +37,8 @@ export function ranInto(thrown: unknown, doing: Doing): Ran | null {
 
 export function toFailure(thrown: unknown, doing: Doing): StorageFailure {
   if (thrown instanceof StorageFailure) return thrown;
+  // A mistake of this package, or of a driver: not the connection's fault, and no reason to try again.
+  if (thrown instanceof TypeError || thrown instanceof RangeError) return unforeseen(thrown, doing);
   const error = reported(thrown);
   const { message, retryable, sent } = sqlState(error) ?? connectionError(error);
   // A transaction lives as long as its connection, and ends with its first error.
@@ -47,6 +49,14 @@ export function toFailure(thrown: unknown, doing: Doing): StorageFailure {
     outcome: doing === 'write' && sent === 'unknown' ? 'unknown' : 'none',
     transaction: lost ? 'lost' : null,
     cause: cleaned(error),
+  });
+}
+
+function unforeseen(thrown: Error, doing: Doing): StorageFailure {
+  return new StorageFailure('the PostgreSQL storage failed in a way that it does not know', {
+    retryable: false,
+    outcome: doing === 'write' ? 'unknown' : 'none',
+    cause: thrown,
   });
 }
 

@@ -69,7 +69,8 @@ const hostile: readonly (() => unknown)[] = [
     },
   }),
   () => ({ toJSON: thrower, toString: thrower, valueOf: thrower, [Symbol.toPrimitive]: thrower }),
-  () => Object.fromEntries([['then', thrower]]),
+  // oxlint-disable-next-line unicorn/no-thenable -- hostile on purpose
+  () => ({ then: thrower }),
   () => Promise.resolve('late'),
   () => {
     const circle: Record<string, unknown> = {};

@@ -39,6 +39,12 @@ export interface Dialect {
   hasVariable(column: string, key: string): string;
 
   /**
+   * Deletes those rows of a table whose `stream` and `sequence` a query names, of the org that both know as `:org`. Spelled so that the engine
+   * goes by the names that it was given, and neither reads nor locks the org's other rows.
+   */
+  deleteNamed(table: string, named: string): string;
+
+  /**
    * Several deletions as one statement that answers `deleted`, how many rows the last of them took; `null` where the engine has no such
    * statement and they are sent one by one, in order.
    */

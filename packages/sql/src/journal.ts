@@ -113,8 +113,7 @@ function pruning(dialect: Dialect, undelivered: 'keep' | 'drop'): readonly State
   const old = (which: string) =>
     `SELECT j.stream, j.sequence FROM ${table('journal')} j WHERE j.org_id = :org::text AND j.at < :before::time ${which}
     ORDER BY j.at, j.id LIMIT :limit::integer`;
-  const among = (name: 'journal' | 'journal_queue', which: string) =>
-    `DELETE FROM ${table(name)} WHERE org_id = :org::text AND (stream, sequence) IN (SELECT d.stream, d.sequence FROM (${old(which)}) d)`;
+  const among = (name: 'journal' | 'journal_queue', which: string) => dialect.deleteNamed(table(name), old(which));
 
   const keys = `DELETE FROM ${table('idempotency_keys')} WHERE org_id = :org::text AND expires_at <= :now::time`;
   const keeping = [keys, among('journal', `AND NOT EXISTS (${waiting})`)];

@@ -11,6 +11,7 @@ import { TemplateCache } from './template-cache.ts';
 import { exceedsBytes, isWellFormed, ONE_MEBIBYTE } from './text-size.ts';
 import type { ResolvedVariables } from './variables.ts';
 
+/** How to read a template. */
 export interface CompileOptions {
   /**
    * How the output is used, and so how values are encoded and which are refused:

@@ -20,6 +20,7 @@ export interface VariableInput {
 /** The variables to resolve: as a list, or as a record (only its own enumerable keys count). */
 export type Variables = readonly VariableInput[] | Readonly<Record<string, string | SecretText>>;
 
+/** What differs for one call. */
 export interface ResolveOptions {
   /**
    * Values for this call. They take the place of stored ones, also inside of those that refer to them, and add new ones. They are taken
@@ -59,6 +60,7 @@ export class ResolvedVariables {
     return [...this.#snapshot.values.keys()];
   }
 
+  /** Whether there is such a variable, be it empty. */
   has(key: string): boolean {
     return this.#snapshot.values.has(key);
   }

@@ -211,7 +211,7 @@ describe('a deep value is refused', () => {
     for (let level = 0; level < 60; level++) shared = { a: shared, b: shared };
     const start = performance.now();
     expect(error(shared)).toMatchObject({ code: 'invalid_input' });
-    expect(performance.now() - start).toBeLessThan(5000);
+    expect(performance.now() - start).toBeLessThan(20_000);
     expect(error(new Array(4_000_000_000))).toMatchObject({ code: 'invalid_input' });
   });
 

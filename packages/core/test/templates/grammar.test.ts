@@ -122,7 +122,7 @@ describe('a compiled template', () => {
     const start = performance.now();
     compile(source);
     // Quadratic time would be minutes.
-    expect(performance.now() - start).toBeLessThan(2000);
+    expect(performance.now() - start).toBeLessThan(15_000);
   });
 
   it('gives back any text that holds no braces, character for character', () => {

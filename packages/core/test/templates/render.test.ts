@@ -208,7 +208,7 @@ describe('the output', () => {
     for (const _ of [1, 2]) {
       const start = performance.now();
       expect(render(source, variables)._unsafeUnwrapErr().code).toBe('output_too_large');
-      expect(performance.now() - start).toBeLessThan(1000);
+      expect(performance.now() - start).toBeLessThan(15_000);
     }
   });
 
