@@ -565,7 +565,7 @@ export function testEphemeral(suite: Suite): void {
       pipelineYamlName: `${stateChangeType}.yml`,
     }));
     const { types } = scene.ada.ephemeral;
-    const created = await unwrap(types.create({ name: 'Type', actions, secrets, ...settings }));
+    const created = await unwrap(types.create({ actions, secrets, ...settings, name: 'Type' }));
     const type: EnvironmentType = await unwrap(types.publish(created.id));
     return { ...scene, type, both: (index: number) => (index % 2 === 0 ? scene.ada : other) };
   }
