@@ -22,7 +22,7 @@ function request(
   return new Request('https://host.example/vivarium/complete', {
     method,
     headers: given,
-    ...(hasBody ? { body: text as string, duplex: 'half' } : {}),
+    ...(hasBody ? { body: text, duplex: 'half' } : {}),
   } as RequestInit);
 }
 

@@ -13,7 +13,7 @@ import { answering } from './answering.ts';
 import { changeId, token } from './change.ts';
 
 type Complete = ReturnType<typeof completionHandler>;
-type Listener = (request: IncomingMessage, response: ServerResponse) => void;
+type Listener = (request: IncomingMessage, response: ServerResponse) => unknown;
 
 /** As the documentation says that it is mounted. */
 const hosts: Readonly<Record<string, (complete: Complete) => Promise<Listener>>> = {
@@ -30,7 +30,7 @@ const hosts: Readonly<Record<string, (complete: Complete) => Promise<Listener>>>
       scope.removeAllContentTypeParsers();
       scope.addContentTypeParser('*', (_request, _body, done) => done(null));
       scope.post('/vivarium/complete', (request, reply) => {
-        reply.hijack();
+        void reply.hijack();
         listener(request.raw, reply.raw);
       });
     });
