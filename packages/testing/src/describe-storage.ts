@@ -5,9 +5,11 @@ import type { MakeHarness } from './harness.ts';
 import { createSuite } from './suite.ts';
 import type { Suite, SuiteSize } from './suite.ts';
 import { testChaos } from './chaos.ts';
+import { testDataKeysPort } from './data-keys-port.ts';
 import { testDelivery } from './delivery.ts';
 import { testEnvironments } from './environments.ts';
 import { testEphemeral } from './ephemeral.ts';
+import { testEphemeralPort } from './ephemeral-port.ts';
 import { testErrors, testErrorTable } from './errors.ts';
 import { testFidelity } from './fidelity.ts';
 import { testIdempotency } from './idempotency.ts';
@@ -31,6 +33,8 @@ const themes: readonly ((suite: Suite) => void)[] = [
   testJournal,
   testDelivery,
   testEphemeral,
+  testDataKeysPort,
+  testEphemeralPort,
   testErrors,
   testRaces,
   testChaos,
