@@ -23,7 +23,7 @@ function request(
     method,
     headers: given,
     ...(hasBody ? { body: text, duplex: 'half' } : {}),
-  } as RequestInit);
+  });
 }
 
 const problemOf = async (response: Response) => {
