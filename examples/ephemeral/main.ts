@@ -12,7 +12,6 @@ import { openStorage } from 'quickstart/storage.ts';
 
 import { startCi } from './ci.ts';
 import { startHost } from './host.ts';
-import type { Server } from './http.ts';
 import { View } from './view.ts';
 
 const view = new View();
@@ -20,10 +19,10 @@ const secret = randomBytes(32).toString('hex');
 const { storage, place, close } = await openStorage(process.env['VIVARIUM_STORAGE'] ?? 'memory');
 unwrap(await storage.migrate());
 
-let host: Server | undefined;
+const addresses = { host: '' };
 const ci = await startCi(
   secret,
-  () => host!.url,
+  () => addresses.host,
   (text) => view.say(`     CI: ${text}`),
 );
 const vivarium = createVivarium({
@@ -31,7 +30,8 @@ const vivarium = createVivarium({
   keys: localKeyring({ keys: `example:${randomBytes(32).toString('base64')}` }),
   pipelines: httpPipelines({ url: `${ci.url}/pipelines`, secret }),
 });
-host = await startHost(vivarium);
+const host = await startHost(vivarium);
+addresses.host = host.url;
 const { ephemeral } = vivarium.as({ org: 'acme', type: 'user', id: 'ada' });
 const { instances, stateChanges } = ephemeral;
 

@@ -112,7 +112,9 @@ export class StateChanges {
         {
           load: (keyId) => storage.ephemeral.changeFacts(scope.caller.org, target, keyId),
           replay: async (_kept, facts) =>
-            present(facts?.found, target).map(({ stateChange }) => toStateChange(stateChange)),
+            present(facts?.found, target).andThen(({ stateChange }) =>
+              isOneOf(token, stateChange.tokenHashes) ? ok(toStateChange(stateChange)) : err(new InvalidToken()),
+            ),
           attempt: ({ at, change }, { found }) =>
             safeTry(async function* () {
               const { instance: before, stateChange: pending } = yield* present(found, target);

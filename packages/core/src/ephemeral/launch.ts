@@ -1,5 +1,7 @@
 import type { StorageFailure } from '../kernel/errors.ts';
-import { ok, ResultAsync, safeTry } from '../kernel/result.ts';
+import { notify } from '../kernel/observability.ts';
+import { ok, safeTry } from '../kernel/result.ts';
+import type { ResultAsync } from '../kernel/result.ts';
 import type { Scope } from '../operation.ts';
 import { settle } from './completion.ts';
 import type { StateChangeAction, StoredChange, StoredInstance } from './model.ts';
@@ -24,7 +26,7 @@ export function launch(
 ): ResultAsync<StoredChange, StorageFailure> {
   const { storage, clock, pipelines } = scope.ports;
   return safeTry(async function* () {
-    const answer = await call(pipelines!, {
+    const answer = await call(scope, pipelines!, {
       orgId: scope.caller.org,
       action,
       instance: toInstance(instance),
@@ -49,13 +51,17 @@ export function launch(
 }
 
 async function call(
+  { ports, caller }: Scope,
   runner: PipelineRunner,
   start: Parameters<PipelineRunner['start']>[0],
 ): Promise<PipelineStarted | 'refused' | 'unknown'> {
   try {
     return (await runner.start(start)) ?? {};
-  } catch (thrown) {
-    return (thrown as { refused?: unknown } | null)?.refused === true ? 'refused' : 'unknown';
+  } catch (error) {
+    const refused = (error as { refused?: unknown } | null)?.refused === true;
+    const { id: stateChangeId } = start.stateChange;
+    notify(() => ports.hooks.onPipelineFailure?.({ orgId: caller.org, stateChangeId, refused, error }));
+    return refused ? 'refused' : 'unknown';
   }
 }
 

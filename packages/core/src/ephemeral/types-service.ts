@@ -237,7 +237,7 @@ export class EnvironmentTypes {
    */
   update(typeId: string, input: TypeSettings & CommandOptions): Outcome<'ephemeral.types.update', EnvironmentType> {
     return operation(this.#scope, methods.update, [typeId, input], ([target, given]) => {
-      const { idempotencyKey, expectedVersion, signal, ...wanted } = given;
+      const wanted = withoutOptions(given);
       const by = this.#by();
       return this.#change(methods.update.name, 'environment_type.updated', target, wanted, given, (type, { at }) =>
         changeSettings(type, wanted, by, at).map((changed) => ({ type: changed })),
@@ -284,7 +284,7 @@ export class EnvironmentTypes {
   ): Outcome<'ephemeral.actions.define', StateChangeAction> {
     const by = this.#by();
     return operation(this.#scope, methods.defineAction, [typeId, input], ([target, given]) => {
-      const { idempotencyKey, expectedVersion, signal, ...wanted } = given;
+      const wanted = withoutOptions(given);
       return this.#change(
         methods.defineAction.name,
         'environment_type.action_defined',
@@ -337,7 +337,7 @@ export class EnvironmentTypes {
   ): Outcome<'ephemeral.secretDefinitions.define', SecretDefinition> {
     const by = this.#by();
     return operation(this.#scope, methods.defineSecret, [typeId, input], ([target, given]) => {
-      const { idempotencyKey, expectedVersion, signal, ...wanted } = given;
+      const wanted = withoutOptions(given);
       return this.#change(
         methods.defineSecret.name,
         'environment_type.secret_defined',
@@ -467,6 +467,12 @@ function factsOf({ action, secret }: TypeChange): Record<string, string> {
   }
   if (secret !== undefined) return { secret: 'put' in secret ? secret.put.name : secret.remove };
   return {};
+}
+
+/** What a command is about, without how it is called. */
+function withoutOptions<T extends CommandOptions>(input: T): Omit<T, keyof CommandOptions> {
+  const { idempotencyKey: _key, expectedVersion: _version, signal: _signal, ...wanted } = input;
+  return wanted;
 }
 
 function present(found: LoadedType | null | undefined, typeId: string) {

@@ -24,12 +24,23 @@ export interface VariableAccess {
   readonly keys: readonly string[];
 }
 
+/** The pipeline runner rejected a start. */
+export interface PipelineFailure {
+  readonly orgId: string;
+  readonly stateChangeId: string;
+  /** Whether it refused, which fails the change; otherwise `sweep` will call again. */
+  readonly refused: boolean;
+  /** What it rejected with. */
+  readonly error: unknown;
+}
+
 /**
  * What a host can listen to. Reading plain values is not journalled, because every render would then be a write; a host that has to log it
  * does so here. What a hook throws is ignored.
  */
 export interface Hooks {
   onVariableAccess?(access: VariableAccess): void;
+  onPipelineFailure?(failure: PipelineFailure): void;
 }
 
 /** Calls a listener that must not be able to disturb the call it listens to. */

@@ -150,7 +150,7 @@ describe.each(pairs)('%s, %s', (state, change) => {
       const passed = lifecycle[change].passed === 'sleptFrom' ? 'ready_to_use' : lifecycle[change].passed;
       const expected = result === 'passed' ? passed : lifecycle[change].failed;
       expect(ended.instance).toMatchObject({ state: expected, pendingChangeId: null, changeSequence: 4, version: 9 });
-      expect(ended.instance.endedAt === null).toBe(!finalStates.has(expected as InstanceState));
+      expect(ended.instance.endedAt === null).toBe(!finalStates.has(expected));
       expect(ended.stateChange).toMatchObject({ nextState: expected, result, endedAt: later });
     }
   });
