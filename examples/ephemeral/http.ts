@@ -10,7 +10,7 @@ export async function serve(answer: (request: Request) => Promise<Response>): Pr
     const request = new Request(new URL(url, 'http://127.0.0.1'), {
       method,
       headers: Object.entries(headers).flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])),
-      ...(hasBody ? { body: Readable.toWeb(incoming) as ReadableStream, duplex: 'half' } : {}),
+      ...(hasBody ? { body: Readable.toWeb(incoming), duplex: 'half' } : {}),
     } as RequestInit);
     answer(request)
       .catch(() => new Response(null, { status: 500 }))

@@ -74,6 +74,7 @@ export interface ErrorByCode {
   variables_too_large: VariablesTooLarge;
 }
 
+/** A code that a method can answer with. */
 export type ErrorCode = keyof ErrorByCode;
 
 const read = ['invalid_input', 'access_denied', 'storage_failure'] as const;

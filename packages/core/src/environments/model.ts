@@ -91,6 +91,7 @@ const storedVariables = z.array(
   ]),
 );
 
+/** An environment's variables as they are stored, in the order in which they were written. */
 export type StoredVariables = readonly StoredVariable[];
 
 /**

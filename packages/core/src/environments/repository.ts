@@ -34,8 +34,11 @@ export interface EnvironmentRepository {
     readonly change: Change;
   }): Stored<Written<'not_found' | 'limit_reached' | 'name_taken'>>;
 
+  /** The environment of this ref, and what is kept under the key. */
   get(orgId: string, ref: EnvironmentRef, keyId?: KeyId): Stored<Loaded<LoadedEnvironment>>;
+  /** The project's environment of this name key. */
   getByName(orgId: string, projectId: string, nameKey: string): Stored<LoadedEnvironment | null>;
+  /** The environment that the project points to; `null` when there is no such project. */
   getDefault(orgId: string, projectId: string): Stored<LoadedEnvironment | null>;
   /** Both at once; in the order asked for. */
   getTwo(
@@ -62,6 +65,7 @@ export interface EnvironmentRepository {
     page: PageRequest<string>,
   ): Stored<StoredPage<StoredSummary> | null>;
 
+  /** Figures over the project's environments; `null` when there is no such project. */
   stats(orgId: string, projectId: string): Stored<EnvironmentStats | null>;
 
   /** Replaces name and description by those of `environment`, whose version is one more than `expectedVersion`. `previousNameKey` is what it was called. */
@@ -82,6 +86,7 @@ export interface EnvironmentRepository {
   /** Points the project's default to this environment, which has to exist when the write commits. */
   makeDefault(command: { readonly ref: EnvironmentRef; readonly change: Change }): Stored<Written<'not_found'>>;
 
+  /** What `delete` decides on, read together. */
   deleteFacts(orgId: string, ref: EnvironmentRef, promote: string | undefined, keyId?: KeyId): Stored<DeleteFacts>;
 
   /**

@@ -25,6 +25,7 @@ export const instanceStates = [
   'acknowledged_cleanup',
 ] as const;
 
+/** One of `instanceStates`. */
 export type InstanceState = (typeof instanceStates)[number];
 
 /** Every kind of change that a pipeline carries out. */
@@ -37,6 +38,7 @@ export const stateChangeTypes = [
   'deprovisioning',
 ] as const;
 
+/** One of `stateChangeTypes`. */
 export type StateChangeType = (typeof stateChangeTypes)[number];
 
 /** The states in which a change is under way, and the two in which an instance has ended. */
@@ -48,6 +50,7 @@ export const pendingStates: ReadonlySet<InstanceState> = new Set([
   'waking_up',
   'deprovisioning',
 ]);
+/** The states in which an instance has ended; in every other one it lives, and counts against the capacity. */
 export const finalStates: ReadonlySet<InstanceState> = new Set(['destroyed', 'acknowledged_cleanup']);
 
 /** One row of the table. */
@@ -62,6 +65,7 @@ export interface Transition {
 
 const settled = instanceStates.filter((state) => !pendingStates.has(state) && !finalStates.has(state));
 
+/** The table: for each kind of change, where it may start and where it leads. */
 export const lifecycle: Readonly<Record<StateChangeType, Transition>> = {
   provisioning: {
     from: ['zero_state', 'failed_provisioning'],

@@ -31,6 +31,8 @@ export type PipelineCancel = Omit<PipelineStart, 'token' | 'parameters'>;
  * with an error whose `refused` is true fails the change; with any other error it stays pending, and `sweep` calls again.
  */
 export interface PipelineRunner {
+  /** Starts the pipeline of a change, at most once for each `stateChange.id`. */
   start(start: PipelineStart): Promise<PipelineStarted | void>;
+  /** Stops what was started; the change has ended already. What it rejects with is ignored. */
   cancel(cancel: PipelineCancel): Promise<void>;
 }

@@ -40,6 +40,7 @@ export interface EphemeralRepository {
   /** Names are unique among the org's types that are not deleted. */
   createType(command: { readonly type: StoredType; readonly change: Change }): Stored<Written<'name_taken'>>;
 
+  /** The type with its actions and definitions, and what is kept under the key. */
   getType(orgId: string, id: string, keyId?: KeyId): Stored<Loaded<LoadedType>>;
 
   /** By name, without the deleted ones. */
@@ -68,6 +69,7 @@ export interface EphemeralRepository {
     readonly change: Change;
   }): Stored<Written<'not_found' | 'type_not_ready' | 'capacity_reached' | 'name_taken'>>;
 
+  /** The instance, also one that has ended. */
   getInstance(orgId: string, id: string): Stored<StoredInstance | null>;
 
   /** By name, then id; `null` when there is no such type. */
@@ -77,6 +79,7 @@ export interface EphemeralRepository {
     page: PageRequest<InstancePosition>,
   ): Stored<StoredPage<StoredInstance> | null>;
 
+  /** What changes of an instance are decided on, and what is kept under the key. */
   facts(orgId: string, instanceId: string, keyId?: KeyId): Stored<Loaded<InstanceFacts>>;
 
   /** Replaces the instance at `expectedVersion`, provided that no change is pending, and adds the change. */
@@ -123,6 +126,7 @@ export interface EphemeralRepository {
     tokens: Pick<StoredChange, 'id' | 'instanceId' | 'tokenHashes'> & { readonly expected: readonly string[] },
   ): Stored<boolean>;
 
+  /** What the end of a change, and the use of secrets, are decided on, and what is kept under the key. */
   changeFacts(orgId: string, stateChangeId: string, keyId?: KeyId): Stored<Loaded<ChangeFacts>>;
 
   /** Newest first, by sequence; `null` when there is no such instance. */

@@ -40,6 +40,7 @@ export interface TypeSettings {
   readonly changeTimeoutMs?: number | undefined;
 }
 
+/** What an action is defined by: for which kind of change, and where its pipeline is. Texts of at most 255 characters. */
 export interface ActionSettings {
   readonly stateChangeType: StateChangeType;
   readonly projectId?: string | null | undefined;
@@ -47,6 +48,7 @@ export interface ActionSettings {
   readonly pipelineYamlName: string;
 }
 
+/** What a secret is defined by: its name, and which kinds of change may write and read it. */
 export interface SecretSettings {
   readonly name: string;
   readonly description?: string | null | undefined;

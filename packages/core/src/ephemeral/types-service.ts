@@ -277,7 +277,7 @@ export class EnvironmentTypes {
     );
   }
 
-  /** See `Ephemeral.actions`. */
+  /** Defines the pipeline for one kind of change, or replaces the one there is. Errors: `not_found`, `illegal_transition` (deleted), `stale_version`. */
   defineAction(
     typeId: string,
     input: ActionSettings & CommandOptions,
@@ -302,6 +302,7 @@ export class EnvironmentTypes {
     });
   }
 
+  /** The type's actions, in the order of the lifecycle. Errors: `not_found`. */
   listActions(typeId: string): Outcome<'ephemeral.actions.list', readonly StateChangeAction[]> {
     const { ports, caller } = this.#scope;
     return operation(this.#scope, methods.listActions, [typeId], ([target]) =>
@@ -312,6 +313,7 @@ export class EnvironmentTypes {
     );
   }
 
+  /** Removes the action for this kind of change. Errors: `not_found` (the type, or the action), `action_required`, `stale_version`. */
   removeAction(
     typeId: string,
     changeType: StateChangeType,
@@ -331,6 +333,7 @@ export class EnvironmentTypes {
     );
   }
 
+  /** Defines a secret, or changes the definition of that name. Errors: `not_found`, `illegal_transition` (deleted), `limit_reached` (40 for a type), `stale_version`. */
   defineSecret(
     typeId: string,
     input: SecretSettings & CommandOptions,
@@ -353,6 +356,7 @@ export class EnvironmentTypes {
     });
   }
 
+  /** The type's secret definitions, by name. Errors: `not_found`. */
   listSecrets(typeId: string): Outcome<'ephemeral.secretDefinitions.list', readonly SecretDefinition[]> {
     const { ports, caller } = this.#scope;
     return operation(this.#scope, methods.listSecrets, [typeId], ([target]) =>
@@ -363,6 +367,7 @@ export class EnvironmentTypes {
     );
   }
 
+  /** Removes a definition; values that instances have stay sealed, and nothing opens them. Errors: `not_found` (the type, or the definition), `stale_version`. */
   removeSecret(
     typeId: string,
     secret: string,

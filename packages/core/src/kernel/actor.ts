@@ -12,6 +12,7 @@ export const orgId = identifier;
 
 /** Who a client acts for. `type` and `id` are the host's own words (`user`, `service`, `github-app`, …). */
 export const caller = z.strictObject({ org: orgId, type: identifier, id: identifier });
+/** Whom a client acts for: an org, and who in it. */
 export type Caller = z.infer<typeof caller>;
 
 /** Who did something, as the journal keeps it. */

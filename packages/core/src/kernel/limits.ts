@@ -10,6 +10,7 @@ export interface Limits {
   readonly variableBytesPerEnvironment: number;
 }
 
+/** What holds where `createVivarium` is given no limit: 50 environments, 100 variables, 51,200 bytes (seed 004). */
 export const defaultLimits: Limits = {
   environmentsPerProject: 50,
   variablesPerEnvironment: 100,

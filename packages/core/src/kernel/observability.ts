@@ -39,7 +39,9 @@ export interface PipelineFailure {
  * does so here. What a hook throws is ignored.
  */
 export interface Hooks {
+  /** Values were handed out. Called before the caller has them. */
   onVariableAccess?(access: VariableAccess): void;
+  /** A pipeline was not started. `error` is the runner's own, for the host's log. */
   onPipelineFailure?(failure: PipelineFailure): void;
 }
 

@@ -7,6 +7,7 @@ export interface DataKeyRepository {
   /** The newest generation of a scope. */
   newest(orgId: string, scope: KeyScope): Stored<StoredDataKey | null>;
 
+  /** One data key of a scope. */
   get(orgId: string, scope: KeyScope, id: string): Stored<StoredDataKey | null>;
 
   /** Adds a generation; `false` when the scope has one of this number already. */

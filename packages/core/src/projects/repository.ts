@@ -34,7 +34,9 @@ export interface ProjectRepository {
     readonly change: Change;
   }): Stored<Written<'name_taken' | 'stale'>>;
 
+  /** The project of this id, and what is kept under the key. */
   get(orgId: string, id: string, keyId?: KeyId): Stored<Loaded<StoredProject>>;
+  /** The org's project of this name key. */
   getByName(orgId: string, nameKey: string): Stored<StoredProject | null>;
 
   /** Projects by name. `parentProjectId`: only the children of this one; `null`: only roots; not given: all. */
@@ -46,6 +48,7 @@ export interface ProjectRepository {
 
   /** The project and its ancestors; an empty `lineage` when there is no such project. */
   lineage(orgId: string, id: string, keyId?: KeyId): Stored<Lineage>;
+  /** What `move` decides on, read together. */
   moveFacts(orgId: string, id: string, parentProjectId: string | null, keyId?: KeyId): Stored<MoveFacts>;
 
   /** Replaces name and description by those of `project`, whose version is one more than `expectedVersion`. `previousNameKey` is what it was called. */

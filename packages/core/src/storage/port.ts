@@ -70,6 +70,7 @@ export interface Storage<Transaction = never> {
   readonly dataKeys: DataKeyRepository;
   /** Creates or upgrades tables. Safe to call from several processes at once. */
   migrate(): Stored<MigrationReport>;
+  /** Where the storage stands, without changing it. */
   status(): Stored<StorageStatus>;
   /** Closes what the storage opened by itself; what the host handed in stays open. */
   close(): Stored<void>;

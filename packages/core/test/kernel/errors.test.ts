@@ -70,7 +70,7 @@ describe('a SecretText', () => {
       JSON.stringify({ secret }),
       inspect({ secret }, { depth: 9, showHidden: true }),
       Object.entries(secret).join(),
-      ('' + (secret as unknown as string)) as string,
+      '' + (secret as unknown as string),
     ];
     for (const text of shown) expect(text).not.toContain('hunter2');
     expect(String(secret)).toBe('***');

@@ -4,6 +4,7 @@ import type { VariableInput } from '../model.ts';
 
 /** The file formats in which variables are exchanged with other tools. */
 export const variableFormats = ['dotenv', 'json', 'yaml', 'postman'] as const;
+/** One of `variableFormats`. */
 export type VariableFormat = (typeof variableFormats)[number];
 
 /** Something in a file that was understood and not taken over. */

@@ -16,6 +16,7 @@ export interface QueuedEntry {
   readonly parked: { readonly at: Date; readonly reason: string } | null;
 }
 
+/** Who holds a lane of the journal, and until when (milliseconds since 1970). */
 export interface LaneLease {
   readonly token: string;
   readonly until: number;
@@ -59,6 +60,7 @@ export class MemoryTables {
     this.#orgs.clear();
   }
 
+  /** The tables of one org, empty ones for an org that has not been used. */
   of(orgId: string): OrgTables {
     let org = this.#orgs.get(orgId);
     if (org === undefined) {
