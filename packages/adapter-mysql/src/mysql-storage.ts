@@ -14,6 +14,7 @@ import type { Source } from './pool.ts';
 /** Where the database is: a mysql2 pool of the host's, which stays open, or a URL for a pool of our own. */
 export type MysqlStorageConnection = { readonly pool: MysqlPool } | { readonly connectionString: string };
 
+/** How the storage is set up in its database. */
 export interface MysqlOptions {
   /**
    * What the names of the tables, and of their constraints, begin with: up to 24 lower-case letters, digits and underscores, or nothing.
@@ -28,6 +29,7 @@ export interface MysqlOptions {
   readonly multiStatements?: boolean;
 }
 
+/** A storage on MySQL or MariaDB. */
 export type MysqlStorage = Required<Storage<MysqlTransaction>> & {
   /**
    * The SQL that `migrate` runs, for a person to look at or to run by hand. Running it again does nothing. The two servers differ in the names of

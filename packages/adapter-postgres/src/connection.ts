@@ -6,6 +6,7 @@ import { setImmediate } from 'node:timers/promises';
 
 import type { Row } from '@vivarium/sql';
 
+/** A statement as pg takes it; with a `name`, the server keeps it prepared under that. */
 export interface PostgresQuery {
   readonly name?: string;
   readonly text: string;

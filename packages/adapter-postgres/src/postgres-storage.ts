@@ -15,6 +15,7 @@ import { inTransactionOver, sendOverPool } from './pooled.ts';
 export type PostgresConnection =
   { readonly pool: PostgresPool } | { readonly pglite: PGliteDatabase } | { readonly connectionString: string };
 
+/** How the storage is set up in its database. */
 export interface PostgresOptions {
   /** The schema that holds the tables; `vivarium` when not given. `migrate` creates it. */
   readonly schema?: string;
@@ -25,6 +26,7 @@ export interface PostgresOptions {
   readonly prepare?: boolean;
 }
 
+/** A storage on PostgreSQL or PGlite. */
 export type PostgresStorage = Required<Storage<PostgresTransaction>> & {
   /** The SQL that `migrate` runs, for a person to look at or to run by hand. Running it again does nothing. */
   migrationSql(): string;
