@@ -8,8 +8,15 @@ export const text = (value: string): AttributeValue => ({ S: value });
 export const integer = (value: number): AttributeValue => ({ N: String(value) });
 export const time = (value: Date): AttributeValue => integer(value.getTime());
 
+/** Attributes of which `null` says that the item has none. */
+export type Attributes = Readonly<Record<string, AttributeValue | null>>;
+
+export const optionalText = (value: string | null) => (value === null ? null : text(value));
+export const optionalInteger = (value: number | null) => (value === null ? null : integer(value));
+export const optionalTime = (value: Date | null) => (value === null ? null : time(value));
+
 /** The attributes that have a value; `null` leaves one out. */
-export function present(attributes: Readonly<Record<string, AttributeValue | null>>): Item {
+export function present(attributes: Attributes): Item {
   return Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== null)) as Item;
 }
 
@@ -28,6 +35,16 @@ export function integerOf(item: Item, name: string): number {
 
 export function timeOf(item: Item, name: string): Date {
   return new Date(integerOf(item, name));
+}
+
+export function optionalIntegerOf(item: Item, name: string): number | null {
+  const digits = item[name]?.N;
+  return digits === undefined ? null : Number(digits);
+}
+
+export function optionalTimeOf(item: Item, name: string): Date | null {
+  const milliseconds = optionalIntegerOf(item, name);
+  return milliseconds === null ? null : new Date(milliseconds);
 }
 
 /** Something else than this library wrote the item, or took an attribute away. */

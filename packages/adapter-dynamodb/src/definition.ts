@@ -1,17 +1,25 @@
-import type { CreateTableCommandInput } from '@aws-sdk/client-dynamodb';
+import type { CreateTableCommandInput, KeySchemaElement } from '@aws-sdk/client-dynamodb';
 
 import { timeIndex } from './table.ts';
 
 /** The name of the table where none is given. */
 export const defaultTable = 'vivarium';
 
+/** The name of the table of secrets where none is given: that of the other table and `-secrets`. */
+export const defaultSecretsTable = (table: string): string => `${table}-secrets`;
+
 /**
  * The tables that the storage needs, as inputs of CreateTable, for those who make tables with other tools than `storage.migrate()`. Time to
- * live has to be switched on as well, on the attribute {@link timeToLiveAttribute}.
+ * live has to be switched on as well, on the attribute {@link timeToLiveAttribute}, for the first of them; the second is the table of secrets,
+ * which may be given a key and a policy of its own.
  */
 export function tableDefinitions({
   table = defaultTable,
-}: { readonly table?: string } = {}): readonly CreateTableCommandInput[] {
+  secretsTable = defaultSecretsTable(table),
+}: { readonly table?: string; readonly secretsTable?: string } = {}): readonly [
+  CreateTableCommandInput,
+  CreateTableCommandInput,
+] {
   return [
     {
       TableName: table,
@@ -20,10 +28,7 @@ export function tableDefinitions({
         AttributeName,
         AttributeType: 'S' as const,
       })),
-      KeySchema: [
-        { AttributeName: 'pk', KeyType: 'HASH' },
-        { AttributeName: 'sk', KeyType: 'RANGE' },
-      ],
+      KeySchema: keySchema,
       GlobalSecondaryIndexes: [
         {
           IndexName: timeIndex.name,
@@ -35,8 +40,19 @@ export function tableDefinitions({
         },
       ],
     },
+    {
+      TableName: secretsTable,
+      BillingMode: 'PAY_PER_REQUEST',
+      AttributeDefinitions: ['pk', 'sk'].map((AttributeName) => ({ AttributeName, AttributeType: 'S' as const })),
+      KeySchema: keySchema,
+    },
   ];
 }
+
+const keySchema: KeySchemaElement[] = [
+  { AttributeName: 'pk', KeyType: 'HASH' },
+  { AttributeName: 'sk', KeyType: 'RANGE' },
+];
 
 /** The attribute of the time after which DynamoDB deletes an item by itself, in seconds since 1970. */
 export const timeToLiveAttribute = 'ttl';

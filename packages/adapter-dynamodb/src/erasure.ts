@@ -3,6 +3,7 @@
  * changes at once. So a first write fences the project, which makes it gone for everybody, and its items are removed afterwards.
  */
 import { integerOf, textOf } from './attributes.ts';
+import { forgetScope } from './data-keys.ts';
 import { has } from './expressions.ts';
 import { erasureKey, erasurePartition, projectKey, projectPartition } from './keys.ts';
 import type { Table } from './table.ts';
@@ -14,6 +15,8 @@ const leftoverAfterMs = 60_000;
 /** Removes everything that a fenced project holds, the project's own item last. Safe to repeat, and to do by several at once. */
 export async function erase(table: Table, orgId: string, projectId: string): Promise<void> {
   const project = projectKey(orgId, projectId);
+  // First of all what makes everything else that was sealed unreadable.
+  await forgetScope(table, orgId, { type: 'project', id: projectId });
   // A write that was under way may have put variables back before its environment was gone: look until nothing is left.
   for (let left = 1; left > 0;) {
     left = 0;

@@ -60,6 +60,12 @@ export const below = compare('<');
 export const atMost = compare('<=');
 export const above = compare('>');
 
+/** Compares two attributes of the item with each other. */
+export const belowAttribute =
+  (attribute: string, other: string): Condition =>
+  (p) =>
+    `${p.name(attribute)} < ${p.name(other)}`;
+
 export const all =
   (...conditions: readonly Condition[]): Condition =>
   (p) =>

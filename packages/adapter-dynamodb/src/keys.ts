@@ -5,7 +5,7 @@
  * Whatever else is kept in a project's partition must not sort between `#` and `#V$`: the list of environments is one Query of that span.
  */
 import { laneOf } from '@vivarium/core/storage';
-import type { JournalEntry, JournalSubject } from '@vivarium/core/storage';
+import type { InstancePosition, JournalEntry, JournalSubject, KeyScope } from '@vivarium/core/storage';
 
 export interface Key {
   readonly pk: string;
@@ -131,6 +131,102 @@ export const parkedIdKey = (orgId: string, entryId: string): Key => ({
   pk: `${parkedPartition(orgId)}#${escape(entryId)}`,
   sk: '#',
 });
+
+/** A type of ephemeral environments; its partition also has the places of its instances, and its data keys. */
+export const typeKey = (orgId: string, typeId: string): Key => ({ pk: typePartition(orgId, typeId), sk: '#' });
+/** The actions and the secret definitions of a type, apart from it because its count of live instances changes often. */
+export const typePartsKey = (orgId: string, typeId: string): Key => ({ pk: typePartition(orgId, typeId), sk: '#P' });
+const typePartition = (orgId: string, typeId: string): string => `${escape(orgId)}#T#${escape(typeId)}`;
+
+/** Holds a type's name in its org; the partition is the org's list of types. */
+export const typeNameKey = (orgId: string, nameKey: string): Key => ({ pk: typeDirectory(orgId), sk: nameKey });
+export const typeDirectory = (orgId: string): string => `${escape(orgId)}#TD`;
+
+/** Holds a live instance's name in its type. */
+export const memberKey = (orgId: string, typeId: string, nameKey: string): Key => ({
+  pk: typePartition(orgId, typeId),
+  sk: `M#${nameKey}`,
+});
+/** The place of an instance that has ended: by name, then id. No name has a control character. */
+export const endedKey = (orgId: string, typeId: string, nameKey: string, id: string): Key => ({
+  pk: typePartition(orgId, typeId),
+  sk: `E#${nameKey}\u0001${escape(id)}`,
+});
+export const memberSpan = (orgId: string, typeId: string, from: InstancePosition | null): Span => ({
+  pk: typePartition(orgId, typeId),
+  from: `M#${from?.nameKey ?? ''}`,
+  to: 'M$',
+});
+export const endedSpan = (orgId: string, typeId: string, from: InstancePosition | null): Span => ({
+  ...(from === null
+    ? { pk: typePartition(orgId, typeId), from: 'E#' }
+    : fromKey(endedKey(orgId, typeId, from.nameKey, from.id))),
+  to: 'E$',
+});
+const fromKey = ({ pk, sk }: Key) => ({ pk, from: sk });
+
+/** The name in the key of a member, live or ended. */
+export const nameKeyOfMember = (sk: string): string =>
+  sk.startsWith('M#') ? sk.slice(2) : sk.slice(2, sk.lastIndexOf('\u0001'));
+
+export const instanceKey = (orgId: string, id: string): Key => ({ pk: instancePartition(orgId, id), sk: '#' });
+/** A change that has ended, among those of its instance: the newest first. */
+export const historyKey = (orgId: string, instanceId: string, sequence: number): Key => ({
+  pk: instancePartition(orgId, instanceId),
+  sk: `C#${String(Number.MAX_SAFE_INTEGER - sequence).padStart(16, '0')}`,
+});
+export const sequenceOfHistory = (sk: string): number => Number.MAX_SAFE_INTEGER - Number(sk.slice(2));
+/** The instance, and then its changes. */
+export const historySpan = (orgId: string, instanceId: string): Span => ({
+  pk: instancePartition(orgId, instanceId),
+  from: '#',
+  to: 'C$',
+});
+/** The key of an instance's item, and in the secrets table of its values. */
+export const instancePartition = (orgId: string, id: string): string => `${escape(orgId)}#I#${escape(id)}`;
+
+/** The org's live instances by id: what a sweep goes through. */
+export const liveKey = (orgId: string, instanceId: string): Key => ({
+  pk: livePartition(orgId),
+  sk: escape(instanceId),
+});
+export const livePartition = (orgId: string): string => `${escape(orgId)}#IL`;
+
+export const stateChangeKey = (orgId: string, id: string): Key => ({
+  pk: `${escape(orgId)}#SC#${escape(id)}`,
+  sk: '#',
+});
+
+/** In the secrets table. */
+export const secretKey = (orgId: string, instanceId: string, name: string): Key => ({
+  pk: instancePartition(orgId, instanceId),
+  sk: `S#${name}`,
+});
+
+/** Instances that are gone for everybody, but whose changes are still being removed. */
+export const instanceErasureKey = (orgId: string, instanceId: string): Key => ({
+  pk: instanceErasurePartition(orgId),
+  sk: escape(instanceId),
+});
+export const instanceErasurePartition = (orgId: string): string => `${escape(orgId)}#XI`;
+
+/** A generation of a scope's data key, with what it is the key of. */
+export const dataKeyKey = (orgId: string, scope: KeyScope, generation: number): Key => ({
+  pk: scopePartition(orgId, scope),
+  sk: `K#${String(generation).padStart(16, '0')}`,
+});
+export const dataKeySpan = (orgId: string, scope: KeyScope): Span => ({
+  pk: scopePartition(orgId, scope),
+  from: 'K#',
+  to: 'K$',
+});
+function scopePartition(orgId: string, { type, id }: KeyScope): string {
+  if (type === 'project') return projectPartition(orgId, id);
+  return type === 'environment_type' ? typePartition(orgId, id) : `${escape(orgId)}#A#${escape(id)}`;
+}
+/** Leads from the id of a data key to its place; the partition is the org's list of data keys. */
+export const dataKeyIdKey = (orgId: string, id: string): Key => ({ pk: dataKeyDirectory(orgId), sk: escape(id) });
+export const dataKeyDirectory = (orgId: string): string => `${escape(orgId)}#KD`;
 
 /** Belongs to no org: no org's key begins with `#`. */
 export const migrationPartition = '#migrations';

@@ -7,7 +7,12 @@ import {
   UpdateTableCommand,
   UpdateTimeToLiveCommand,
 } from '@aws-sdk/client-dynamodb';
-import type { DynamoDBClient, KeySchemaElement, TableDescription } from '@aws-sdk/client-dynamodb';
+import type {
+  CreateTableCommandInput,
+  DynamoDBClient,
+  KeySchemaElement,
+  TableDescription,
+} from '@aws-sdk/client-dynamodb';
 import { StorageFailure } from '@vivarium/core/storage';
 import type { MigrationReport, StorageStatus } from '@vivarium/core/storage';
 
@@ -18,22 +23,37 @@ import { migrationPartition } from './keys.ts';
 import { timeIndex } from './table.ts';
 import type { Table } from './table.ts';
 
-/** The one migration so far: the table with its index, and time to live. Whether it has run is seen from the table itself. */
-const tableMigration = '001_table';
-
 /** AWS makes an index of a large table in minutes to hours; the table itself takes seconds. */
 const longestWaitMs = 15 * 60_000;
 
+/** One table each, with all that belongs to it. Whether one has run is seen from the table itself. */
+function migrationsOf(table: Table, secrets: Table) {
+  const [main, apart] = tableDefinitions({ table: table.name, secretsTable: secrets.name });
+  return [
+    { name: '001_table', definition: main },
+    { name: '002_secrets_table', definition: apart },
+  ];
+}
+
 /** Makes what is missing and waits until it can be used. Several may do this at once: each finds what the others have begun. */
-export async function migrate(client: DynamoDBClient, table: Table): Promise<MigrationReport> {
+export async function migrate(client: DynamoDBClient, table: Table, secrets: Table): Promise<MigrationReport> {
+  const applied: string[] = [];
+  for (const { name, definition } of migrationsOf(table, secrets)) {
+    if (await make(client, definition)) applied.push(name);
+  }
+  return { applied };
+}
+
+/** Whether something was missing. */
+async function make(client: DynamoDBClient, definition: CreateTableCommandInput): Promise<boolean> {
   let changed = false;
   const deadline = Date.now() + longestWaitMs;
   for (let wait = 20; ; wait = Math.min(2 * wait, 2_000)) {
-    const step = await nextStep(client, table.name);
-    if (step === null) return { applied: changed ? [tableMigration] : [] };
+    const step = await nextStep(client, definition);
+    if (step === null) return changed;
     if (step === 'wait' || !(await attempt(() => step(client)))) {
       if (Date.now() > deadline)
-        throw new StorageFailure(`the table ${table.name} is still being made; try again`, {
+        throw new StorageFailure(`the table ${definition.TableName} is still being made; try again`, {
           retryable: true,
           outcome: 'none',
         });
@@ -45,17 +65,22 @@ export async function migrate(client: DynamoDBClient, table: Table): Promise<Mig
 }
 
 /**
- * `pending` says that the table, its index or time to live is missing. A newer version leaves an item for each migration of its own; those
+ * `pending` says that a table, its index or time to live is missing. A newer version leaves an item for each migration of its own; those
  * that this version could not work with are marked as breaking.
  */
-export async function status(client: DynamoDBClient, table: Table): Promise<StorageStatus> {
-  const step = await nextStep(client, table.name);
-  if (step !== null) return { ready: false, applied: [], pending: [tableMigration], unknown: [] };
-  const newer = (await table.all({ pk: migrationPartition })).filter((item) => textOf(item, 'sk') !== tableMigration);
+export async function status(client: DynamoDBClient, table: Table, secrets: Table): Promise<StorageStatus> {
+  const migrations = migrationsOf(table, secrets);
+  const steps = await Promise.all(migrations.map(({ definition }) => nextStep(client, definition)));
+  const names = migrations.map(({ name }) => name);
+  const applied = names.filter((_, index) => steps[index] === null);
+  const pending = names.filter((_, index) => steps[index] !== null);
+  if (steps[0] !== null) return { ready: false, applied, pending, unknown: [] };
+
+  const newer = (await table.all({ pk: migrationPartition })).filter((item) => !names.includes(textOf(item, 'sk')));
   return {
-    ready: newer.every((item) => item['breaking'] === undefined),
-    applied: [tableMigration],
-    pending: [],
+    ready: pending.length === 0 && newer.every((item) => item['breaking'] === undefined),
+    applied,
+    pending,
     unknown: newer.map((item) => textOf(item, 'sk')),
   };
 }
@@ -63,21 +88,25 @@ export async function status(client: DynamoDBClient, table: Table): Promise<Stor
 type Migration = (client: DynamoDBClient) => Promise<unknown>;
 
 /** What has to be done next: `null` when everything is there, `'wait'` while AWS works on it. */
-async function nextStep(client: DynamoDBClient, name: string): Promise<Migration | 'wait' | null> {
-  const [definition] = tableDefinitions({ table: name });
+async function nextStep(
+  client: DynamoDBClient,
+  definition: CreateTableCommandInput,
+): Promise<Migration | 'wait' | null> {
+  const name = definition.TableName!;
   const table = await describe(client, name);
-  if (table === null) return (to) => to.send(new CreateTableCommand(definition!));
+  if (table === null) return (to) => to.send(new CreateTableCommand(definition));
   if (table.TableStatus === 'CREATING' || table.TableStatus === 'UPDATING') return 'wait';
-  checkKeys(name, 'keys', table.KeySchema, definition!.KeySchema);
+  checkKeys(name, 'keys', table.KeySchema, definition.KeySchema);
 
-  const wanted = definition!.GlobalSecondaryIndexes![0]!;
+  const wanted = definition.GlobalSecondaryIndexes?.[0];
+  if (wanted === undefined) return null;
   const index = table.GlobalSecondaryIndexes?.find(({ IndexName }) => IndexName === timeIndex.name);
   if (index === undefined) {
     return (to) =>
       to.send(
         new UpdateTableCommand({
           TableName: name,
-          AttributeDefinitions: definition!.AttributeDefinitions,
+          AttributeDefinitions: definition.AttributeDefinitions,
           GlobalSecondaryIndexUpdates: [{ Create: wanted }],
         }),
       );

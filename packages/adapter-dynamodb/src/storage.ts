@@ -3,8 +3,10 @@ import { InvalidInput } from '@vivarium/core';
 import { okAsync } from '@vivarium/core/storage';
 import type { Storage } from '@vivarium/core/storage';
 
-import { defaultTable } from './definition.ts';
+import { dynamodbDataKeys } from './data-keys.ts';
+import { defaultSecretsTable, defaultTable } from './definition.ts';
 import { dynamodbEnvironments } from './environments.ts';
+import { dynamodbEphemeral } from './ephemeral.ts';
 import { dynamodbJournal } from './journal.ts';
 import { migrate, status } from './migrations.ts';
 import { dynamodbProjects } from './projects.ts';
@@ -16,38 +18,41 @@ export interface DynamodbStorageOptions {
   readonly client: DynamoDBClient;
   /** The name of the table: `vivarium` when not given. */
   readonly table?: string | undefined;
-  /** The name of the table that holds secrets, apart from everything else. Nothing is kept there before there are app secrets. */
+  /** The name of the table that holds the values of secrets, apart from everything else: `table` and `-secrets` when not given. */
   readonly secretsTable?: string | undefined;
 }
 
 /**
- * Keeps everything in one DynamoDB table. Each command is one transaction, each read strongly consistent but for the audit log of a
+ * Keeps everything in one DynamoDB table, but for the values of secrets, which have one of their own. Each command is one transaction, each read strongly consistent but for the audit log of a
  * whole org, which comes from an index. There are no transactions of the host to work `within`.
  *
- * Throws `InvalidInput` on a wrong configuration. `storage.migrate()` makes the table; {@link tableDefinitions} describes it to other tools.
+ * Throws `InvalidInput` on a wrong configuration. `storage.migrate()` makes the tables; {@link tableDefinitions} describes them to other tools.
  *
  * @example
  * const storage = dynamodbStorage({ client: new DynamoDBClient({ region: 'eu-central-1' }), table: 'vivarium' });
  * await unwrap(storage.migrate());
  */
-export function dynamodbStorage({ client, table: name = defaultTable, secretsTable }: DynamodbStorageOptions): Storage {
+export function dynamodbStorage({
+  client,
+  table: name = defaultTable,
+  secretsTable = defaultSecretsTable(name),
+}: DynamodbStorageOptions): Storage {
   check(typeof client?.send === 'function', 'client', 'must be a DynamoDBClient of @aws-sdk/client-dynamodb');
   check(tableName.test(name), 'table', 'must be the name or the ARN of a table');
-  check(
-    secretsTable === undefined || tableName.test(secretsTable),
-    'secretsTable',
-    'must be the name or the ARN of a table',
-  );
+  check(tableName.test(secretsTable), 'secretsTable', 'must be the name or the ARN of a table');
   check(secretsTable !== name, 'secretsTable', 'must be another table than the one for everything else');
 
   const table = new Table(client, name);
+  const secrets = new Table(client, secretsTable);
   return {
     name: 'dynamodb',
     projects: dynamodbProjects(table),
     environments: dynamodbEnvironments(table),
+    ephemeral: dynamodbEphemeral(table, secrets),
     journal: dynamodbJournal(table),
-    migrate: () => table.answer('write', () => migrate(client, table)),
-    status: () => table.answer('read', () => status(client, table)),
+    dataKeys: dynamodbDataKeys(table),
+    migrate: () => table.answer('write', () => migrate(client, table, secrets)),
+    status: () => table.answer('read', () => status(client, table, secrets)),
     close: () => okAsync(undefined),
   };
 }

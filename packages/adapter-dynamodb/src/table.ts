@@ -32,12 +32,16 @@ import { OwnerQueue } from './owner-queue.ts';
 /** The index of what is listed by time across partitions. It holds keys only, and only of items that have its two attributes. */
 export const timeIndex = { name: 'by-time', partition: 'ipk', place: 'isk' } as const;
 
-/** One action of a transaction. With `when`, the item as it was comes back if the condition does not hold. */
-export type Action =
+/**
+ * One action of a transaction. With `when`, the item as it was comes back if the condition does not hold. `table` is the name of the table, where
+ * it is another one than that which the transaction is sent to.
+ */
+export type Action = (
   | { readonly put: Item; readonly when?: Condition }
   | { readonly update: Key; readonly changes: Changes; readonly when: Condition }
   | { readonly remove: Key; readonly when?: Condition }
-  | { readonly check: Key; readonly when: Condition };
+  | { readonly check: Key; readonly when: Condition }
+) & { readonly table?: string };
 
 /** An action whose condition did not hold, and the item as it was: `null` when there is none. */
 export interface Broken {
@@ -142,6 +146,16 @@ export class Table {
     } while (start !== undefined);
   }
 
+  /** The first items of a range: in one request, unless they fill more than 1 MB. */
+  async first(range: Omit<Range, 'pageSize'>, count: number): Promise<readonly Item[]> {
+    const items: Item[] = [];
+    for await (const page of this.pages({ ...range, pageSize: count })) {
+      items.push(...page);
+      if (items.length >= count) break;
+    }
+    return items.slice(0, count);
+  }
+
   async all(range: Range): Promise<readonly Item[]> {
     const items: Item[] = [];
     for await (const page of this.pages(range)) items.push(...page);
@@ -220,7 +234,7 @@ export class Table {
       action.when === undefined
         ? {}
         : { ConditionExpression: action.when(p), ReturnValuesOnConditionCheckFailure: 'ALL_OLD' as const };
-    const rest = { TableName: this.name, ...guard, ...p.fields() };
+    const rest = { TableName: action.table ?? this.name, ...guard, ...p.fields() };
     if ('put' in action) return { Put: { Item: { ...action.put }, ...rest } };
     if ('remove' in action) return { Delete: { Key: toAttributes(action.remove), ...rest } };
     if ('update' in action)

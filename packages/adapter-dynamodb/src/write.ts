@@ -13,7 +13,19 @@ import type { Action, Found, Table } from './table.ts';
 export type Step<Refusal extends string> = Action & { readonly else?: (there: Item | null) => Refusal };
 
 /** When several guards do not hold at once, the answer is the first of these; a key that is taken comes before all. */
-const order = ['not_found', 'stale', 'limit_reached', 'last_environment', 'has_children', 'name_taken'];
+const order = [
+  'not_found',
+  'not_pending',
+  'stale',
+  'secrets_moved',
+  'type_not_ready',
+  'limit_reached',
+  'capacity_reached',
+  'last_environment',
+  'has_children',
+  'has_instances',
+  'name_taken',
+];
 
 /**
  * Sends a command: one transaction with its steps, its journal entry and its idempotency key. `owners` are the items that own what is

@@ -35,6 +35,8 @@ export interface Bench {
   /** What `work` sends. */
   traffic<T>(work: () => Promise<T>): Promise<Traffic & { readonly value: T }>;
   items(): Promise<Record<string, AttributeValue>[]>;
+  /** What is in the table of secrets. */
+  secretItems(): Promise<Record<string, AttributeValue>[]>;
   close(): Promise<void>;
 }
 
@@ -52,6 +54,13 @@ export async function makeBench(url: string): Promise<Bench> {
   await unwrap(storage.migrate());
   const as = (org: string, options: Partial<VivariumOptions> = {}) =>
     createVivarium({ storage, ...options }).as({ org, type: 'user', id: 'ada' });
+  const scan = async (TableName: string) => {
+    const items: Record<string, AttributeValue>[] = [];
+    for await (const { Items = [] } of paginateScan({ client }, { TableName, ConsistentRead: true })) {
+      items.push(...Items);
+    }
+    return items;
+  };
   return {
     client,
     table,
@@ -68,15 +77,11 @@ export async function makeBench(url: string): Promise<Bench> {
         meter.delete(traffic);
       }
     },
-    async items() {
-      const items: Record<string, AttributeValue>[] = [];
-      for await (const { Items = [] } of paginateScan({ client }, { TableName: table, ConsistentRead: true })) {
-        items.push(...Items);
-      }
-      return items;
-    },
+    items: () => scan(table),
+    secretItems: () => scan(`${table}-secrets`),
     async close() {
       await client.send(new DeleteTableCommand({ TableName: table }));
+      await client.send(new DeleteTableCommand({ TableName: `${table}-secrets` }));
       client.destroy();
     },
   };
