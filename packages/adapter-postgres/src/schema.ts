@@ -265,6 +265,14 @@ export function migrations(schema: string): readonly Migration[] {
   updated_at timestamptz(3) NOT NULL,
   CONSTRAINT vivarium_instance_secret PRIMARY KEY (instance_id, name)
 )`,
+        // Whoever ends an instance may have waited for somebody who was writing a secret of it. That secret is too new for the statement that
+        // waited, and a trigger sees it.
+        `CREATE FUNCTION ${table('forget_secrets')}() RETURNS trigger LANGUAGE plpgsql AS $forget$ BEGIN
+  DELETE FROM ${table('ephemeral_secret_instances')} WHERE instance_id = NEW.id;
+  RETURN NULL;
+END $forget$`,
+        `CREATE TRIGGER vivarium_instance_ended AFTER UPDATE OF live_name_key ON ${table('ephemeral_environment_instances')}
+  FOR EACH ROW WHEN (NEW.live_name_key IS NULL) EXECUTE FUNCTION ${table('forget_secrets')}()`,
       ],
     },
   ];

@@ -255,7 +255,8 @@ export function replaceInstance(
       do: 'update',
       table: 'ephemeral_environment_types',
       set: { live_count: { plus: -1 } },
-      where: { org_id: orgId, id: instance.typeId },
+      // With none that lives, this one has ended.
+      where: { org_id: orgId, id: instance.typeId, live_count: { '>': 0 } },
       rows: 1,
       else: 'stale',
     },

@@ -47,7 +47,10 @@ export function sqlSecrets(session: Session, statements: ReturnType<typeof secre
         return (await read(session, statements.secretsNamed(wanted.length), { ...given, ...asked })).map(toSecret);
       }),
 
-    /** instance, held while this change is its pending one → secret → journal. Writers of an instance's secrets pass side by side, none beside its end. */
+    /**
+     * instance, on which this change is pending → secret → journal. The instance is updated to what it is, not only held: whoever ends it and
+     * has waited for this has to see that it changed, also in a host's transaction that sees the database as it was.
+     */
     writeSecret: ({ secret, stateChangeId, change }) =>
       answer(() =>
         write<'stale' | 'not_pending'>(session, change, {
@@ -55,10 +58,11 @@ export function sqlSecrets(session: Session, statements: ReturnType<typeof secre
           orgId: change.orgId,
           steps: [
             {
-              do: 'hold',
+              do: 'update',
               table: 'ephemeral_environment_instances',
-              stays: 'unchanged',
+              set: { change_sequence: { plus: 0 } },
               where: { org_id: change.orgId, id: secret.instanceId, pending_change_id: stateChangeId },
+              rows: 1,
               else: 'not_pending',
             },
             secretStep(change.orgId, secret),
