@@ -25,12 +25,13 @@ await describeOnEngines(['dynamodb'], (engine) => {
 
 async function makeHarness(url: string, conflicts: number): Promise<StorageHarness> {
   const table = `vivarium-${randomUUID()}`;
+  const secretsTable = `secrets-${randomUUID()}`;
   const clients: DynamoDBClient[] = [];
   const open = () => {
     const client = clientAt(url);
     clients.push(client);
     injectConflicts(client, conflicts);
-    return dynamodbStorage({ client, table });
+    return dynamodbStorage({ client, table, secretsTable });
   };
   const bare = clientAt(url);
   clients.push(bare);
@@ -39,22 +40,26 @@ async function makeHarness(url: string, conflicts: number): Promise<StorageHarne
 
   return {
     storage,
-    raw: rawDatabase(bare, table),
+    raw: rawDatabase(bare, table, secretsTable),
     another: async () => open(),
     async broken() {
       const client = clientAt('http://127.0.0.1:1', { maxAttempts: 1 });
       clients.push(client);
-      return dynamodbStorage({ client, table });
+      return dynamodbStorage({ client, table, secretsTable });
     },
     async reset() {
-      const items = await scan(bare, table);
-      for (let i = 0; i < items.length; i += 25) {
-        const requests = items.slice(i, i + 25).map(({ pk, sk }) => ({ DeleteRequest: { Key: { pk: pk!, sk: sk! } } }));
-        await bare.send(new BatchWriteItemCommand({ RequestItems: { [table]: requests } }));
+      for (const name of [table, secretsTable]) {
+        const items = await scan(bare, name);
+        for (let i = 0; i < items.length; i += 25) {
+          const requests = items
+            .slice(i, i + 25)
+            .map(({ pk, sk }) => ({ DeleteRequest: { Key: { pk: pk!, sk: sk! } } }));
+          await bare.send(new BatchWriteItemCommand({ RequestItems: { [name]: requests } }));
+        }
       }
     },
     async close() {
-      await bare.send(new DeleteTableCommand({ TableName: table }));
+      for (const TableName of [table, secretsTable]) await bare.send(new DeleteTableCommand({ TableName }));
       for (const client of clients) client.destroy();
     },
   };
@@ -88,7 +93,7 @@ async function queryKeys(
   return keys;
 }
 
-function rawDatabase(client: DynamoDBClient, table: string): RawDatabase {
+function rawDatabase(client: DynamoDBClient, table: string, secretsTable: string): RawDatabase {
   const escaped = (part: string) =>
     part.replaceAll(/[%#\p{Cc}]/gu, (unit) => `%${unit.codePointAt(0)!.toString(16).padStart(2, '0')}`);
   const keyOf = ({ orgId, projectId, id }: EnvironmentAddress) => ({
@@ -129,6 +134,6 @@ function rawDatabase(client: DynamoDBClient, table: string): RawDatabase {
       const wanted = kind === 'projects' ? /^#$/ : /^#E#/;
       return held.flat().filter(({ sk }) => wanted.test(sk)).length;
     },
-    dump: async () => JSON.stringify(await scan(client, table)),
+    dump: async () => JSON.stringify([await scan(client, table), await scan(client, secretsTable)]),
   };
 }
