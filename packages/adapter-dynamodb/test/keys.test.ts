@@ -63,6 +63,21 @@ const kinds: Record<string, (org: string, a: string, b: string) => Key> = {
   lease: (org) => keys.leaseKey(org, 5),
   parked: (org, a, b) => keys.parkedKey(entry(org, a, b)),
   parkedId: (org, a) => keys.parkedIdKey(org, a),
+  type: (org, a) => keys.typeKey(org, a),
+  typeParts: (org, a) => keys.typePartsKey(org, a),
+  typeName: (org, a) => keys.typeNameKey(org, a),
+  member: keys.memberKey,
+  ended: (org, a, b) => keys.endedKey(org, 't', a, b),
+  instance: (org, a) => keys.instanceKey(org, a),
+  history: (org, a) => keys.historyKey(org, a, 7),
+  live: (org, a) => keys.liveKey(org, a),
+  stateChange: (org, a) => keys.stateChangeKey(org, a),
+  secret: keys.secretKey,
+  instanceErasure: (org, a) => keys.instanceErasureKey(org, a),
+  dataKeyOfProject: (org, a) => keys.dataKeyKey(org, { type: 'project', id: a }, 1),
+  dataKeyOfType: (org, a) => keys.dataKeyKey(org, { type: 'environment_type', id: a }, 1),
+  dataKeyOfApp: (org, a) => keys.dataKeyKey(org, { type: 'app', id: a }, 1),
+  dataKeyId: (org, a) => keys.dataKeyIdKey(org, a),
 };
 const kind = fc.constantFrom(...Object.keys(kinds));
 
@@ -108,6 +123,46 @@ describe('keys', () => {
     expect(inside(keys.environmentKey('o', 'p', '~~~').sk)).toBe(true);
     expect(inside(keys.variablesKey('o', 'p', '!').sk)).toBe(false);
     expect(inside(keys.environmentNameKey('o', 'p', '!').sk)).toBe(false);
+    expect(inside(keys.dataKeyKey('o', { type: 'project', id: 'p' }, 1).sk)).toBe(false);
+  });
+
+  test('members have their names back, and those that have ended sort by name, then id', () => {
+    fc.assert(
+      fc.property(nasty, nasty, nasty, (name, id, after) => {
+        expect(keys.nameKeyOfMember(keys.memberKey('o', 't', name).sk)).toBe(name);
+        expect(keys.nameKeyOfMember(keys.endedKey('o', 't', name, id).sk)).toBe(name);
+        const position = { nameKey: name, id: after };
+        for (const [span, key] of [
+          [keys.memberSpan('o', 't', null), keys.memberKey('o', 't', name)],
+          [keys.memberSpan('o', 't', position), keys.memberKey('o', 't', name)],
+          [keys.endedSpan('o', 't', null), keys.endedKey('o', 't', name, id)],
+          [keys.endedSpan('o', 't', position), keys.endedKey('o', 't', name, after)],
+        ] as const) {
+          expect([key.pk, key.sk >= span.from, key.sk < span.to]).toEqual([span.pk, true, true]);
+        }
+      }),
+    );
+    const sorted = [
+      ['a', '1'],
+      ['a', '2'],
+      ['a b', '0'],
+      ['a#', '0'],
+      ['b', '0'],
+    ].map(([name, id]) => keys.endedKey('o', 't', name!, id!).sk);
+    expect([...sorted].sort()).toEqual(sorted);
+  });
+
+  test('the changes of an instance stand behind it, the newest first', () => {
+    const { pk, from, to } = keys.historySpan('o', 'i');
+    const sks = [keys.instanceKey('o', 'i'), ...[1_000, 10, 9, 1].map((n) => keys.historyKey('o', 'i', n))].map(
+      (key) => {
+        expect(key.pk).toBe(pk);
+        return key.sk;
+      },
+    );
+    expect([...sks].sort()).toEqual(sks);
+    expect(sks[0]! >= from && sks.at(-1)! <= to).toBe(true);
+    expect(sks.slice(1).map(keys.sequenceOfHistory)).toEqual([1_000, 10, 9, 1]);
   });
 
   test('behind a prefix is behind every key that begins with it', () => {

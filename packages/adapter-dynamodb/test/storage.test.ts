@@ -15,6 +15,7 @@ import { createVivarium, isVivariumError, unwrap } from '@vivarium/core';
 import { describeOnEngines } from '@vivarium/engines/vitest';
 
 import { dynamodbStorage, tableDefinitions, timeToLiveAttribute } from '../src/index.ts';
+import { definitionOf, endOf, instanceOf, secretOf, startOf, typeOf } from './ephemeral-values.ts';
 import { clientAt, makeBench } from './harness.ts';
 import type { Answer, Bench } from './harness.ts';
 
@@ -45,13 +46,17 @@ await describeOnEngines(['dynamodb'], (engine) => {
     const client = clientAt(engine.url);
     const made: string[] = [];
     afterAll(async () => {
-      for (const TableName of made) await client.send(new DeleteTableCommand({ TableName }));
+      for (const TableName of made.flatMap((table) => [table, `${table}-secrets`])) {
+        // Not each of the tests makes both.
+        await client.send(new DeleteTableCommand({ TableName })).catch(() => undefined);
+      }
       client.destroy();
     });
     const storageOf = (table: string) => {
       made.push(table);
       return dynamodbStorage({ client, table });
     };
+    const both = ['001_table', '002_secrets_table'];
     const newTable = () => `vivarium-${randomUUID()}`;
 
     test('a missing table is made, with its index and time to live; a second time nothing happens', async () => {
@@ -60,12 +65,12 @@ await describeOnEngines(['dynamodb'], (engine) => {
       expect(unwrap(await storage.status())).toEqual({
         ready: false,
         applied: [],
-        pending: ['001_table'],
+        pending: both,
         unknown: [],
       });
-      expect(unwrap(await storage.migrate())).toEqual({ applied: ['001_table'] });
+      expect(unwrap(await storage.migrate())).toEqual({ applied: both });
       expect(unwrap(await storage.migrate())).toEqual({ applied: [] });
-      expect(unwrap(await storage.status())).toEqual({ ready: true, applied: ['001_table'], pending: [], unknown: [] });
+      expect(unwrap(await storage.status())).toEqual({ ready: true, applied: both, pending: [], unknown: [] });
 
       const { Table } = await client.send(new DescribeTableCommand({ TableName: table }));
       expect(Table!.BillingModeSummary!.BillingMode).toBe('PAY_PER_REQUEST');
@@ -87,18 +92,31 @@ await describeOnEngines(['dynamodb'], (engine) => {
     test('what is missing of a table is added to it', async () => {
       const table = newTable();
       const [definition] = tableDefinitions({ table });
-      const { GlobalSecondaryIndexes: _index, ...bare } = definition!;
+      const { GlobalSecondaryIndexes: _index, ...bare } = definition;
       const AttributeDefinitions = bare.AttributeDefinitions!.slice(0, 2);
       await client.send(new CreateTableCommand({ ...bare, AttributeDefinitions }));
       const storage = storageOf(table);
-      expect(unwrap(await storage.status()).pending).toEqual(['001_table']);
-      expect(unwrap(await storage.migrate())).toEqual({ applied: ['001_table'] });
+      expect(unwrap(await storage.status()).pending).toEqual(both);
+      expect(unwrap(await storage.migrate())).toEqual({ applied: both });
       expect(unwrap(await storage.status()).ready).toBe(true);
     });
 
-    test('a table that another tool made from the definition needs no migration', async () => {
+    test('the table of secrets alone is made where it is missing, under the name that it is given', async () => {
       const table = newTable();
-      await client.send(new CreateTableCommand(tableDefinitions({ table })[0]!));
+      unwrap(await storageOf(table).migrate());
+      const secretsTable = newTable();
+      made.push(secretsTable);
+      const storage = dynamodbStorage({ client, table, secretsTable });
+      expect(unwrap(await storage.status())).toMatchObject({ ready: false, pending: ['002_secrets_table'] });
+      expect(unwrap(await storage.migrate())).toEqual({ applied: ['002_secrets_table'] });
+      expect(unwrap(await storage.status())).toMatchObject({ ready: true, applied: both });
+      const { Table } = await client.send(new DescribeTableCommand({ TableName: secretsTable }));
+      expect(Table!.GlobalSecondaryIndexes).toBeUndefined();
+    });
+
+    test('tables that another tool made from the definitions need no migration', async () => {
+      const table = newTable();
+      for (const definition of tableDefinitions({ table })) await client.send(new CreateTableCommand(definition));
       const TimeToLiveSpecification = { AttributeName: timeToLiveAttribute, Enabled: true };
       await client.send(new UpdateTimeToLiveCommand({ TableName: table, TimeToLiveSpecification }));
       const storage = storageOf(table);
@@ -129,10 +147,10 @@ await describeOnEngines(['dynamodb'], (engine) => {
         client.send(
           new PutItemCommand({ TableName: table, Item: { pk: { S: '#migrations' }, sk: { S: sk }, ...more } }),
         );
-      await put('002_more');
-      expect(unwrap(await storage.status())).toMatchObject({ ready: true, unknown: ['002_more'] });
-      await put('003_other', { breaking: { BOOL: true } });
-      expect(unwrap(await storage.status())).toMatchObject({ ready: false, unknown: ['002_more', '003_other'] });
+      await put('003_more');
+      expect(unwrap(await storage.status())).toMatchObject({ ready: true, unknown: ['003_more'] });
+      await put('004_other', { breaking: { BOOL: true } });
+      expect(unwrap(await storage.status())).toMatchObject({ ready: false, unknown: ['003_more', '004_other'] });
     });
   });
 
@@ -219,7 +237,7 @@ await describeOnEngines(['dynamodb'], (engine) => {
       { timeout: 120_000 },
       async () => {
         const client = clientAt('http://127.0.0.1:1', { maxAttempts: 1 });
-        const { projects, environments, journal, migrate, status } = dynamodbStorage({ client });
+        const { projects, environments, journal, ephemeral, dataKeys, migrate, status } = dynamodbStorage({ client });
         const ref = { projectId: 'p', id: 'e' };
         const at = new Date();
         const versioned = { version: 1, createdAt: at, updatedAt: at };
@@ -255,6 +273,13 @@ await describeOnEngines(['dynamodb'], (engine) => {
         const change = { orgId: 'o', at, entry, key: null };
         const page = { limit: 10, after: null };
         const lease = { orgId: 'o', lane: 0, token: 't' };
+        const type = typeOf('T');
+        const instance = instanceOf(type, 'I');
+        const begun = startOf(instance);
+        const over = endOf(begun);
+        const scope = { type: 'project', id: 'p' } as const;
+        const wrapped = { wrapped: 'w', wrappedBy: 'ring:1', commitment: 'c' };
+        const dataKey = { id: 'd', scope, generation: 1, ...wrapped, ...versioned };
         const calls: (() => Answer)[] = [
           () => projects.create({ project, environments: [environment], treeVersion: null, change }),
           () => projects.get('o', 'p'),
@@ -288,6 +313,43 @@ await describeOnEngines(['dynamodb'], (engine) => {
           () => journal.listParked('o', page),
           () => journal.retryParked('o', 'j', at),
           () => journal.prune({ orgId: 'o', before: at, now: at, undelivered: 'keep', limit: 1 }),
+          () => ephemeral.createType({ type, change }),
+          () => ephemeral.getType('o', 't'),
+          () => ephemeral.listTypes('o', page),
+          () => ephemeral.writeType({ type, previousNameKey: 't', expectedVersion: 1, change }),
+          () =>
+            ephemeral.writeType({
+              type: { ...type, state: 'deleted' },
+              previousNameKey: 't',
+              expectedVersion: 1,
+              secret: { put: definitionOf('S') },
+              change,
+            }),
+          () => ephemeral.createInstance({ instance, change }),
+          () => ephemeral.getInstance('o', 'i'),
+          () => ephemeral.listInstances('o', { typeId: 't' }, page),
+          () => ephemeral.facts('o', 'i'),
+          () => ephemeral.startChange({ ...begun, change }),
+          () => ephemeral.endChange({ ...over, change }),
+          () => ephemeral.writeInstance({ instance, expectedVersion: 1, change }),
+          () => ephemeral.removeInstance({ instance: over.instance, change }),
+          () => ephemeral.acceptChange('o', begun.stateChange),
+          () => ephemeral.setTokens('o', { ...begun.stateChange, expected: [] }),
+          () => ephemeral.changeFacts('o', 'c'),
+          () => ephemeral.listChanges('o', 'i', page),
+          () => ephemeral.listChanges('o', 'i', { limit: 10, after: 5 }),
+          () => ephemeral.secrets('o', 'i'),
+          () => ephemeral.secrets('o', 'i', ['S']),
+          () => ephemeral.writeSecret({ secret: secretOf(instance, 'S'), stateChangeId: 'c', change }),
+          () => ephemeral.due('o', { now: at, acceptedBy: at, limit: 10, after: null }),
+          () => dataKeys.newest('o', scope),
+          () => dataKeys.get('o', scope, 'd'),
+          () => dataKeys.add('o', dataKey),
+          () => dataKeys.rewrap('o', dataKey),
+          () => dataKeys.ofScope('o', scope),
+          () => dataKeys.list('o', page),
+          () => dataKeys.remove('o', scope, 'd'),
+          () => dataKeys.removeScope('o', scope),
           migrate,
           status,
         ];
