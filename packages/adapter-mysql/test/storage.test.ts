@@ -25,6 +25,13 @@ const names = [
   '0005_journal_queue',
   '0006_journal_lanes',
   '0007_idempotency_keys',
+  '0008_data_keys',
+  '0009_ephemeral_environment_types',
+  '0010_state_change_actions',
+  '0011_ephemeral_environment_instances',
+  '0012_instance_state_changes',
+  '0013_ephemeral_secret_definitions',
+  '0014_ephemeral_secret_instances',
 ];
 
 describe('mysqlStorage', () => {

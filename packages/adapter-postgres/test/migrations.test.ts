@@ -9,7 +9,7 @@ import type { PostgresConnection, PostgresStorage } from '../src/index.ts';
 import { everyEngine, servers } from './databases.ts';
 import { given, unwrap } from './making.ts';
 
-const first = '0001_projects_environments_journal';
+const names = ['0001_projects_environments_journal', '0002_data_keys_ephemeral_environments'];
 
 await describeOnEngines(everyEngine, (engine) => {
   describe(`[${engine.name}] migrations`, () => {
@@ -53,6 +53,10 @@ await describeOnEngines(everyEngine, (engine) => {
         await query(`SELECT conname, pg_get_constraintdef(oid) AS definition FROM pg_constraint
           WHERE connamespace = to_regnamespace('${quoted.replaceAll("'", "''")}') ORDER BY conname`),
         await query(`SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = ${literal} ORDER BY indexname`),
+        await query(`SELECT tgname, pg_get_triggerdef(oid) AS definition FROM pg_trigger
+          WHERE NOT tgisinternal AND tgfoid IN (
+            SELECT oid FROM pg_proc WHERE pronamespace = to_regnamespace('${quoted.replaceAll("'", "''")}')
+          ) ORDER BY tgname`),
       ];
       return JSON.parse(JSON.stringify(shape).replaceAll(JSON.stringify(quoted).slice(1, -1), 'S'));
     }
@@ -61,9 +65,9 @@ await describeOnEngines(everyEngine, (engine) => {
 
     test('status says what is missing before, and that all is there after', async () => {
       const { storage } = fresh();
-      expect(await standing(storage)).toEqual({ ready: false, applied: [], pending: [first], unknown: [] });
-      expect(await unwrap(storage.migrate())).toEqual({ applied: [first] });
-      expect(await standing(storage)).toEqual({ ready: true, applied: [first], pending: [], unknown: [] });
+      expect(await standing(storage)).toEqual({ ready: false, applied: [], pending: names, unknown: [] });
+      expect(await unwrap(storage.migrate())).toEqual({ applied: names });
+      expect(await standing(storage)).toEqual({ ready: true, applied: names, pending: [], unknown: [] });
       expect(await unwrap(storage.migrate())).toEqual({ applied: [] });
       await given(storage, 'o');
     });
@@ -73,7 +77,7 @@ await describeOnEngines(everyEngine, (engine) => {
       const reports = await Promise.all(
         Array.from({ length: 8 }, () => unwrap(postgresStorage(connection, { schema }).migrate())),
       );
-      expect(reports.filter(({ applied }) => applied.length === 1)).toHaveLength(1);
+      expect(reports.filter(({ applied }) => applied.length === names.length)).toHaveLength(1);
       expect(reports.filter(({ applied }) => applied.length === 0)).toHaveLength(7);
       expect((await standing(storage)).ready).toBe(true);
     });
@@ -84,6 +88,7 @@ await describeOnEngines(everyEngine, (engine) => {
       await script(byHand.storage.migrationSql());
       expect(await shapeOf(byHand.schema)).toEqual(await shapeOf(migrated.schema));
       expect(JSON.stringify(await shapeOf(byHand.schema))).toContain('vivarium_project_default');
+      expect(JSON.stringify(await shapeOf(byHand.schema))).toContain('vivarium_instance_ended');
       expect(await standing(byHand.storage)).toEqual(await standing(migrated.storage));
 
       await given(byHand.storage, 'o');
@@ -97,7 +102,7 @@ await describeOnEngines(everyEngine, (engine) => {
       const { storage, quoted } = fresh();
       await unwrap(storage.migrate());
       await query(`INSERT INTO ${quoted}.vivarium_migrations (name, breaking) VALUES ('9998_more', false)`);
-      expect(await standing(storage)).toEqual({ ready: true, applied: [first], pending: [], unknown: ['9998_more'] });
+      expect(await standing(storage)).toEqual({ ready: true, applied: names, pending: [], unknown: ['9998_more'] });
       expect(await unwrap(storage.migrate())).toEqual({ applied: [] });
 
       await query(`INSERT INTO ${quoted}.vivarium_migrations (name, breaking) VALUES ('9999_other', true)`);
@@ -118,7 +123,7 @@ await describeOnEngines(everyEngine, (engine) => {
       expect(there).toEqual([{ relname: 'journal' }]);
 
       await query(`DROP TABLE ${quoted}.journal`);
-      expect(await unwrap(storage.migrate())).toEqual({ applied: [first] });
+      expect(await unwrap(storage.migrate())).toEqual({ applied: names });
     });
   });
 });
@@ -135,7 +140,7 @@ await describeOnEngines(servers, (engine) => {
       url.username = name;
       url.password = 'p';
       const storage = postgresStorage({ connectionString: url.href }, { schema: name });
-      expect(await unwrap(storage.migrate())).toEqual({ applied: [first] });
+      expect(await unwrap(storage.migrate())).toEqual({ applied: names });
       await given(storage, 'o');
 
       const elsewhere = postgresStorage({ connectionString: url.href }, { schema: `${name}_not_mine` });

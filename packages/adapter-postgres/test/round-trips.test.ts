@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import { ephemeralReads, ephemeralWrites } from '../../sql/test/ephemeral-calls.ts';
 import { postgresStorage } from '../src/index.ts';
 import type { PostgresStorage } from '../src/index.ts';
 import { database, servers } from './databases.ts';
@@ -214,6 +215,11 @@ await describeOnEngines(servers, (engine) => {
 
     test.each(Object.entries({ ...reads, ...writes, ...deliveries }))('%s takes one', async (_name, call) => {
       await unwrap(storage.projects.get(org, randomUUID()));
+      expect(await once(call)).toEqual([1, 1]);
+    });
+
+    const ephemeralCalls = Object.entries(ephemeralWrites).map(([name, [, call]]) => [name, call] as const);
+    test.each([...Object.entries(ephemeralReads), ...ephemeralCalls])('%s takes one', async (_name, call) => {
       expect(await once(call)).toEqual([1, 1]);
     });
 

@@ -229,7 +229,6 @@ function toFacts(row: Row): InstanceFacts {
   return { instance: toInstance(row), type: toType(row), pending: row['c_id'] == null ? null : toChange(row) };
 }
 
-
 /**
  * The steps that replace an instance where it is still as `where` says. One that ends gives its place and its name free and loses its secrets.
  * `between` are steps for the rows below it.
