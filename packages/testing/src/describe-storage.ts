@@ -10,6 +10,7 @@ import { testDelivery } from './delivery.ts';
 import { testEnvironments } from './environments.ts';
 import { testEphemeral } from './ephemeral.ts';
 import { testEphemeralPort } from './ephemeral-port.ts';
+import { testEphemeralErrors } from './ephemeral-errors.ts';
 import { testErrors, testErrorTable } from './errors.ts';
 import { testFidelity } from './fidelity.ts';
 import { testIdempotency } from './idempotency.ts';
@@ -36,6 +37,7 @@ const themes: readonly ((suite: Suite) => void)[] = [
   testDataKeysPort,
   testEphemeralPort,
   testErrors,
+  testEphemeralErrors,
   testRaces,
   testChaos,
   testModel,

@@ -7,39 +7,57 @@ import { describe, expect, test } from 'vitest';
 import { codeOf, refused, together } from './answers.ts';
 import { callByName, everyCall, everyCommand, everyCommandMethod } from './every-call.ts';
 import { malformedCalls } from './malformed-calls.ts';
+import { nowhereEphemeral } from './ephemeral-errors.ts';
 import type { Suite } from './suite.ts';
 import { makeWorld } from './world.ts';
 
 const methods = Object.keys(methodErrors) as readonly Method[];
 
 /**
- * In the table because every command's result type has them, but never given: what is created in an existing project expects no version and
- * loses no race that would have to be run again.
+ * In the table because the result types have them, but never given: what is created in an existing project, or of a type, expects no version and
+ * loses no race that would have to be run again; `rewrap` takes no input and opens no value.
  */
-const neverGiven = new Set(['environments.create stale_version']);
+const neverGiven = new Set([
+  'environments.create stale_version',
+  'ephemeral.types.create stale_version',
+  'ephemeral.instances.create stale_version',
+  'keys.rewrap invalid_input',
+  'keys.rewrap unsealing_failed',
+]);
 
 /** Every error of every method, where a storage has a part in it. */
 export function testErrors(suite: Suite): void {
   describe('errors', () => {
     test('every method succeeds in a world that has what it asks for', async () => {
       const { ada } = suite.inNewOrg();
-      const world = await makeWorld(ada);
-      for (const { method, call } of everyCall)
-        expect([method, await codeOf(call(ada, world))]).toEqual([method, 'ok']);
+      const shared = await makeWorld(ada);
+      for (const { method, call } of everyCall) {
+        const isCommand = (everyCommandMethod as readonly Method[]).includes(method);
+        const { ada: caller, world } = isCommand ? await inNewWorld() : { ada, world: shared };
+        expect([method, await codeOf(call(caller, world))]).toEqual([method, 'ok']);
+      }
       expect(everyCall.map(({ method }) => method).toSorted()).toEqual(methods.toSorted());
     });
 
-    test.each(methods)('%s: malformed input is invalid_input and names its place', async (method) => {
+    async function inNewWorld() {
       const { ada } = suite.inNewOrg();
-      expect(malformedCalls[method].length).toBeGreaterThan(0);
-      for (const { args, path } of malformedCalls[method]) {
-        const error = await refused(callByName(ada, method, args), 'invalid_input');
-        expect(
-          error.issues.map((issue) => issue.path),
-          inspect(args, { getters: false }),
-        ).toContain(path);
-      }
-    });
+      return { ada, world: await makeWorld(ada) };
+    }
+
+    test.each(methods.filter((method) => method !== 'keys.rewrap'))(
+      '%s: malformed input is invalid_input and names its place',
+      async (method) => {
+        const { ada } = suite.inNewOrg();
+        expect(malformedCalls[method].length).toBeGreaterThan(0);
+        for (const { args, path } of malformedCalls[method]) {
+          const error = await refused(callByName(ada, method, args), 'invalid_input');
+          expect(
+            error.issues.map((issue) => issue.path),
+            inspect(args, { getters: false }),
+          ).toContain(path);
+        }
+      },
+    );
 
     test('a policy that says no, or throws, or says no later, is access_denied for every method and changes nothing', async () => {
       const org = suite.newOrg();
@@ -86,6 +104,7 @@ export function testErrors(suite: Suite): void {
         ada.environments.delete(world.development.ref, { promote: elsewhere }),
         ada.environments.reveal(world.staging.ref, { keys: ['HOST', 'NOWHERE'] }),
         ada.journal.retryParked(nowhere),
+        ...nowhereEphemeral(ada, world, nowhere),
       ]) {
         expect(await codeOf(answer)).toBe('not_found');
       }
@@ -119,12 +138,18 @@ export function testErrors(suite: Suite): void {
         await unwrap(ada.environments.update(world.development.ref, { description: 'x' }));
         await unwrap(ada.environments.update(world.staging.ref, { description: 'x' }));
         const before = await stateOf(suite, org);
-        for (const expectedVersion of [1, 3]) {
+        const far = 1_000_000;
+        const { actual } = await refused(
+          everyCommand[method].call(ada, world, { expectedVersion: far }),
+          'stale_version',
+        );
+        expect(actual).toBeGreaterThan(1);
+        for (const expectedVersion of [actual! - 1, actual! + 1]) {
           const error = await refused(everyCommand[method].call(ada, world, { expectedVersion }), 'stale_version');
-          expect(error).toMatchObject({ expected: expectedVersion, actual: 2 });
+          expect(error).toMatchObject({ expected: expectedVersion, actual });
         }
         expect(await stateOf(suite, org)).toEqual(before);
-        await unwrap(everyCommand[method].call(ada, world, { expectedVersion: 2 }));
+        await unwrap(everyCommand[method].call(ada, world, { expectedVersion: actual! }));
       },
     );
 
@@ -180,10 +205,10 @@ export function testErrors(suite: Suite): void {
     });
 
     test('limits are limit_reached for what would take an owner over them', async () => {
-      const { org, ada } = suite.inNewOrg({
-        limits: { environmentsPerProject: 2, variablesPerEnvironment: 2, variableBytesPerEnvironment: 100 },
-      });
-      const world = await makeWorld(ada);
+      const { org, ada: unlimited } = suite.inNewOrg();
+      const world = await makeWorld(unlimited);
+      const limits = { environmentsPerProject: 2, variablesPerEnvironment: 2, variableBytesPerEnvironment: 100 };
+      const ada = suite.vivarium({ limits }).as({ org, type: 'user', id: 'ada' });
       const before = await stateOf(suite, org);
       const inProject = { projectId: world.project.id };
       const full = { limit: 'environmentsPerProject', maximum: 2 };
@@ -236,9 +261,10 @@ export function testErrors(suite: Suite): void {
     });
 
     test('sensitive variables without keys are not_configured, to write and to read', async () => {
-      const { org, ada } = suite.inNewOrg();
-      const { project, staging } = await makeWorld(ada);
+      const { org, ada: withKeys } = suite.inNewOrg();
+      const { project, staging } = await makeWorld(withKeys);
       const before = await stateOf(suite, org);
+      const ada = suite.vivarium({ keys: undefined }).as({ org, type: 'user', id: 'ada' });
       const variables = [{ key: 'TOKEN', value: 's3cr3t', sensitive: true }];
       for (const answer of [
         ada.projects.create({ name: 'X', environments: [{ name: 'X', variables }] }),
@@ -266,7 +292,7 @@ export function testErrors(suite: Suite): void {
         ada.environments.resolve(staging.ref),
         ada.environments.render(staging.ref, '{{A}}'),
       ]) {
-        await refused(answer, 'not_configured');
+        await refused(answer, 'unsealing_failed');
       }
       await unwrap(ada.environments.patchVariables(staging.ref, { set: [{ key: 'A', value: '1' }] }));
       expect(JSON.parse(await suite.harness.raw.environmentVariables(address))).toEqual([
@@ -385,6 +411,10 @@ async function stateOf(suite: Suite, org: string): Promise<unknown> {
   const environments = await Promise.all(
     projects.map(async ({ id }) => (await unwrap(client.environments.list({ projectId: id, limit: 100 }))).items),
   );
+  const types = (await unwrap(client.ephemeral.types.list({ limit: 100 }))).items;
+  const instances = await Promise.all(
+    types.map(async ({ id }) => (await unwrap(client.ephemeral.instances.list({ typeId: id, limit: 100 }))).items),
+  );
   const journal = (await unwrap(client.journal.list({ limit: 100 }))).items;
   const parked = (await unwrap(client.journal.listParked({ limit: 100 }))).items;
   const counts = await Promise.all(
@@ -392,7 +422,7 @@ async function stateOf(suite: Suite, org: string): Promise<unknown> {
       suite.harness.raw.count(kind, org),
     ),
   );
-  return { projects, environments, journal, parked, counts };
+  return { projects, environments, types, instances, journal, parked, counts };
 }
 
 /** The same storage, where somebody else is quicker between each load of a tree and the write that follows. */

@@ -1,5 +1,7 @@
 import type { Client, CommandOptions, Method, ResultAsync, VivariumError } from '@vivarium/core';
 
+import { everyEphemeralCommand, everyEphemeralRead } from './every-ephemeral-call.ts';
+import type { EphemeralCommandMethod } from './every-ephemeral-call.ts';
 import type { World } from './world.ts';
 
 type Answer = ResultAsync<unknown, VivariumError>;
@@ -21,12 +23,14 @@ const commandMethods = [
   'environments.delete',
 ] as const satisfies readonly Method[];
 
-export type CommandMethod = (typeof commandMethods)[number];
+export type CommandMethod = (typeof commandMethods)[number] | EphemeralCommandMethod;
 
-/** The commands, in an order in which each can still be done after those before it. */
-export const everyCommandMethod: readonly CommandMethod[] = commandMethods;
+export const everyCommandMethod: readonly CommandMethod[] = [
+  ...commandMethods,
+  ...(Object.keys(everyEphemeralCommand) as EphemeralCommandMethod[]),
+];
 
-/** One call of each command that succeeds once in a world; `other` is the same command with another input. */
+/** One call of each command that succeeds once in a new world; `other` is the same command with another input. */
 export const everyCommand: Readonly<
   Record<
     CommandMethod,
@@ -117,6 +121,7 @@ export const everyCommand: Readonly<
       client.environments.delete(development.ref, { promote: staging.ref, ...options }),
     versioned: true,
   },
+  ...everyEphemeralCommand,
 };
 
 const read: Readonly<Record<Exclude<Method, CommandMethod>, (client: Client<unknown>, world: World) => Answer>> = {
@@ -139,9 +144,10 @@ const read: Readonly<Record<Exclude<Method, CommandMethod>, (client: Client<unkn
   'journal.listParked': (client) => client.journal.listParked(),
   'journal.retryParked': (client, { parkedEntryId }) => client.journal.retryParked(parkedEntryId),
   'journal.prune': (client) => client.journal.prune({ before: new Date('2001-01-01T00:00:00Z'), undelivered: 'drop' }),
+  ...everyEphemeralRead,
 };
 
-/** One call of every method that succeeds in a world, those that change nothing first. */
+/** One call of every method that succeeds in a new world, commands last. */
 export const everyCall: readonly {
   readonly method: Method;
   readonly call: (client: Client<unknown>, world: World) => Answer;
@@ -155,7 +161,7 @@ export const everyCall: readonly {
 
 /** Calls a method by its name, whatever the arguments: also with those that the types forbid. */
 export function callByName(client: Client<unknown>, method: Method, args: readonly unknown[]): Answer {
-  const [context, name] = method.split('.') as ['projects' | 'environments' | 'journal', string];
-  const methods = client[context] as unknown as Record<string, (...args: readonly unknown[]) => Answer>;
-  return methods[name]!(...args);
+  const [name, ...path] = method.split('.').toReversed() as [string, ...string[]];
+  const owner = path.reduceRight<unknown>((inner, part) => (inner as Record<string, unknown>)[part], client);
+  return (owner as Record<string, (...args: readonly unknown[]) => Answer>)[name]!(...args);
 }

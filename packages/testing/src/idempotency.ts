@@ -50,7 +50,7 @@ export function testIdempotency(suite: Suite): void {
         const answers = await together(20, (index) =>
           unwrap(everyCommand[method].call(clients[index % 2]!, world, { idempotencyKey: 'one' })),
         );
-        for (const answer of answers) expect(answer).toEqual(answers[0]);
+        for (const answer of answers) expect(written(answer)).toEqual(written(answers[0]));
         expect(await suite.harness.raw.count('journal', org)).toBe(entries + 1);
         expect(await suite.harness.raw.count('keys', org)).toBe(1);
       },
@@ -230,4 +230,10 @@ export function testIdempotency(suite: Suite): void {
       expect(await suite.harness.raw.count('keys', org)).toBe(0);
     });
   });
+}
+
+/** An answer without what the runner says once the change was written: a replay may be quicker than the runner. */
+function written(answer: unknown): unknown {
+  if (typeof answer !== 'object' || answer === null || !('acceptedAt' in answer)) return answer;
+  return { ...answer, acceptedAt: null, executionPipelineId: null, executionId: null };
 }

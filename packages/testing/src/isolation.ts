@@ -52,6 +52,18 @@ const emptyElsewhere = new Set([
   'journal.listParked',
   'journal.deliver',
   'journal.prune',
+  'ephemeral.types.list',
+]);
+
+/** What works on the caller's own org, whatever it is given. */
+const atHome = new Set([
+  'projects.getByName',
+  'projects.create',
+  'journal.deliver',
+  'journal.prune',
+  'ephemeral.types.create',
+  'ephemeral.sweep',
+  'keys.rewrap',
 ]);
 
 /** Orgs share nothing, whatever they are called. */
@@ -68,8 +80,7 @@ export function testIsolation(suite: Suite): void {
       for (const [index, client] of clients.entries()) {
         const foreign = worlds[(index + 1) % worlds.length]!;
         for (const { method, call } of everyCall) {
-          if (method === 'projects.getByName' || method === 'projects.create') continue;
-          if (method === 'journal.deliver' || method === 'journal.prune') continue;
+          if (atHome.has(method)) continue;
           const answer = await call(client, foreign);
           if (!emptyElsewhere.has(method)) {
             expect([method, answer.isErr() ? answer.error.code : 'ok']).toEqual([method, 'not_found']);
@@ -78,7 +89,9 @@ export function testIsolation(suite: Suite): void {
           const items = (unwrap(answer) as { items: readonly { orgId?: string; entry?: { orgId: string } }[] }).items;
           const theirs = orgs[(index + 1) % orgs.length]!;
           expect(items.filter((item) => (item.entry ?? item).orgId === theirs)).toEqual([]);
-          if (method !== 'journal.listParked') expect(items).toEqual([]);
+          const ids = new Set(items.map((item) => (item as { id?: string }).id));
+          expect([foreign.type.id, foreign.draft.id, foreign.cordoned.id].filter((id) => ids.has(id))).toEqual([]);
+          if (method.endsWith('list') && method !== 'ephemeral.types.list') expect(items).toEqual([]);
         }
         const mine = worlds[index]!;
         for (const answer of [
@@ -91,6 +104,12 @@ export function testIsolation(suite: Suite): void {
           client.environments.get({ projectId: foreign.project.id, id: mine.staging.id }),
           client.environments.makeDefault({ projectId: mine.project.id, id: foreign.staging.id }),
           client.environments.makeDefault({ projectId: foreign.project.id, id: mine.staging.id }),
+          client.ephemeral.stateChanges.complete({
+            ...mine.bearer,
+            stateChangeId: foreign.pending.id,
+            result: 'passed',
+          }),
+          client.ephemeral.secrets.readAll({ ...mine.bearer, stateChangeId: foreign.pending.id }),
         ]) {
           expect(await codeOf(answer)).toBe('not_found');
         }
@@ -176,5 +195,19 @@ async function snapshot(client: Client<unknown>): Promise<unknown> {
   }
   const journal = await everything((page) => client.journal.list(page));
   const parked = await everything((page) => client.journal.listParked(page));
-  return { projects, environments, journal, parked };
+  return { projects, environments, journal, parked, ...(await ephemeralSnapshot(client)) };
+}
+
+async function ephemeralSnapshot({ ephemeral }: Client<unknown>): Promise<object> {
+  const types = await everything((page) => ephemeral.types.list(page));
+  const whole = [];
+  for (const { id: typeId } of types) {
+    const instances = await everything((page) => ephemeral.instances.list({ typeId, ...page }));
+    const changes = [];
+    for (const { id } of instances) {
+      changes.push(await everything((page) => ephemeral.stateChanges.list({ instanceId: id, ...page })));
+    }
+    whole.push({ type: await unwrap(ephemeral.types.get(typeId)), instances, changes });
+  }
+  return { ephemeral: whole };
 }

@@ -4,16 +4,18 @@ import { describe, expect, test } from 'vitest';
 
 import { everyCall, everyCommand, everyCommandMethod } from './every-call.ts';
 import type { CommandMethod } from './every-call.ts';
+import { ephemeralEntries } from './ephemeral-journal.ts';
 import { fakeClock } from './fake-clock.ts';
 import { allPages, everything } from './paging.ts';
 import type { Suite } from './suite.ts';
 import { makeWorld } from './world.ts';
 import type { World } from './world.ts';
 
-interface Expected {
+export interface Expected {
   readonly action: string;
-  readonly subject: 'project' | 'environment';
-  readonly sequence: number;
+  readonly subject: 'project' | 'environment' | 'environment_type' | 'instance';
+  /** `null`: moves no version, and is a stream of its own. */
+  readonly sequence: number | null | ((world: World) => number);
   /** `null`: something new, which has an id of its own. */
   readonly id: (world: World) => string | null;
   readonly data: (world: World) => object;
@@ -21,6 +23,7 @@ interface Expected {
 
 /** What each command of a world writes into the journal. */
 const entries: Readonly<Record<CommandMethod, Expected>> = {
+  ...ephemeralEntries,
   'projects.create': {
     action: 'project.created',
     subject: 'project',
@@ -80,7 +83,7 @@ const entries: Readonly<Record<CommandMethod, Expected>> = {
   'environments.makeDefault': {
     action: 'environment.made_default',
     subject: 'environment',
-    sequence: 1,
+    sequence: null,
     id: ({ staging }) => staging.id,
     data: ({ project }) => ({ projectId: project.id, name: 'Staging' }),
   },
@@ -119,21 +122,23 @@ export function testJournal(suite: Suite): void {
         orgId: org,
         action: expected.action,
         subject: { type: expected.subject, id: expected.id(world) ?? answer?.id },
-        sequence: expected.sequence,
-        stream: method === 'environments.makeDefault' ? entry!.id : entry!.subject.id,
+        sequence: typeof expected.sequence === 'function' ? expected.sequence(world) : (expected.sequence ?? 1),
+        stream: expected.sequence === null ? entry!.id : entry!.subject.id,
         actor: { type: 'service', id: 'bob' },
         at: clock.now(),
         data: expected.data(world),
       });
     });
 
-    test('reading writes nothing', async () => {
+    test('reading writes nothing, but for secrets and what is sealed anew', async () => {
       const { org, ada } = suite.inNewOrg();
       const world = await makeWorld(ada);
       const entriesBefore = await suite.harness.raw.count('journal', org);
       const commands: readonly Method[] = everyCommandMethod;
       for (const { method, call } of everyCall) if (!commands.includes(method)) await unwrap(call(ada, world));
-      expect(await suite.harness.raw.count('journal', org)).toBe(entriesBefore);
+      expect(await suite.harness.raw.count('journal', org)).toBe(entriesBefore + 3);
+      const latest = (await unwrap(ada.journal.list({ limit: 3 }))).items.map(({ action }) => action);
+      expect(latest.toSorted()).toEqual(['environment.resealed', 'instance.secret_read', 'instance.secret_read']);
     });
 
     test('a stream has every version of its subject once, in order', async () => {

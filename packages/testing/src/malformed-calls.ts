@@ -1,5 +1,7 @@
 import type { Method } from '@vivarium/core';
 
+import { malformedEphemeralCalls } from './malformed-ephemeral-calls.ts';
+
 /** Arguments that a method has to refuse, and the path of the issue that it names. */
 export interface MalformedCall {
   readonly args: readonly unknown[];
@@ -238,4 +240,5 @@ export const malformedCalls: Readonly<Record<Method, readonly MalformedCall[]>> 
     { args: [{ before: new Date(-8.64e15) }], path: 'before' },
     { args: [{ before: new Date(), undelivered: 'maybe' }], path: 'undelivered' },
   ],
+  ...malformedEphemeralCalls,
 };

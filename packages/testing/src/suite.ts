@@ -1,8 +1,9 @@
-import { createVivarium } from '@vivarium/core';
+import { createVivarium, localKeyring } from '@vivarium/core';
 import type { Client, Method, Vivarium, VivariumOptions } from '@vivarium/core';
 import type { Storage } from '@vivarium/core/storage';
 
 import type { StorageHarness } from './harness.ts';
+import { worldRunner } from './world.ts';
 
 /** How much the random parts of the suite do. */
 export interface SuiteSize {
@@ -15,6 +16,11 @@ export interface SuiteSize {
   /** Clients of one race. */
   readonly raceClients: number;
 }
+
+/** Ports of Vivarium in place of the suite's; `undefined` where there is to be none. */
+export type SuiteOptions = {
+  readonly [Name in keyof VivariumOptions<unknown>]?: VivariumOptions<unknown>[Name] | undefined;
+};
 
 /** What every test of the suite works with. */
 export interface Suite {
@@ -29,10 +35,10 @@ export interface Suite {
   newOrg(): string;
   /** A series for `sequentialIds` that no other test uses. */
   newSeries(): number;
-  /** Vivarium on the storage under test, or with other ports. */
-  vivarium(options?: Partial<VivariumOptions<unknown>>): Vivarium<unknown>;
+  /** Vivarium on the storage under test, with keys and with the runner of worlds, or with other ports. */
+  vivarium(options?: SuiteOptions): Vivarium<unknown>;
   /** A client for the user ada in an org of her own. */
-  inNewOrg(options?: Partial<VivariumOptions<unknown>>): { readonly org: string; readonly ada: Client<unknown> };
+  inNewOrg(options?: SuiteOptions): { readonly org: string; readonly ada: Client<unknown> };
 }
 
 export interface StartableSuite extends Suite {
@@ -47,6 +53,7 @@ export function createSuite(size: SuiteSize): StartableSuite {
   let orgs = 0;
   let series = 0;
 
+  const keys = localKeyring({ keys: `suite:${Buffer.alloc(32, 5).toString('base64')}` });
   const telemetry = {
     call({ method, outcome }: { method: string; outcome: string }) {
       outcomes.set(method as Method, (outcomes.get(method as Method) ?? new Set()).add(outcome));
@@ -63,7 +70,10 @@ export function createSuite(size: SuiteSize): StartableSuite {
     start: (harness) => void (started = harness),
     newOrg: () => `org-${run}-${++orgs}`,
     newSeries: () => ++series,
-    vivarium: (options = {}) => createVivarium<unknown>({ storage: suite.harness.storage, telemetry, ...options }),
+    vivarium: (options = {}) => {
+      const ports = { storage: suite.harness.storage, telemetry, keys, pipelines: worldRunner, ...options };
+      return createVivarium<unknown>(ports as VivariumOptions<unknown>);
+    },
     inNewOrg(options) {
       const org = suite.newOrg();
       return { org, ada: suite.vivarium(options).as({ org, type: 'user', id: 'ada' }) };

@@ -55,6 +55,16 @@ export function testTransactions(suite: Suite): void {
       expect(await unwrap(ada.environments.get(world.staging.ref))).toEqual(world.staging);
       expect(await unwrap(ada.environments.getDefault(world.project.id))).toEqual(world.development);
       expect(await unwrap(ada.projects.get(world.child.id))).toEqual(world.child);
+      const { types, instances, stateChanges } = ada.ephemeral;
+      for (const type of [world.type, world.draft, world.cordoned]) {
+        expect(await unwrap(types.get(type.id))).toEqual(type);
+      }
+      for (const instance of [world.blank, world.inUse, world.asleep, world.stuck, world.ended]) {
+        expect(await unwrap(instances.get(instance.id))).toEqual(instance);
+      }
+      expect(await unwrap(stateChanges.get(world.pending.id))).toEqual(world.pending);
+      const password = await unwrap(ada.ephemeral.secrets.read({ ...world.bearer, name: 'PASSWORD' }));
+      expect(password.reveal()).toBe('pa55w0rd');
       expect(await codeOf(everyCommand[method].other(ada, world, { idempotencyKey: 'k' }))).not.toBe(
         'idempotency_mismatch',
       );

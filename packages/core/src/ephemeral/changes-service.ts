@@ -1,6 +1,6 @@
 import * as z from 'zod';
 
-import { again, command } from '../command.ts';
+import { again, checkVersion, command } from '../command.ts';
 import { NotFound } from '../kernel/errors.ts';
 import { changeOptions, commandOptions } from '../kernel/idempotency.ts';
 import type { CommandOptions } from '../kernel/idempotency.ts';
@@ -138,7 +138,8 @@ export class StateChanges {
   }
 
   /**
-   * Ends a pending change by hand, as `canceled`, which leads where a failure leads, and tells the runner.
+   * Ends a pending change by hand, as `canceled`, which leads where a failure leads, and tells the runner. `expectedVersion` is the version of its
+   * instance.
    *
    * Errors: `not_found`, `change_superseded` when it has ended otherwise, `stale_version`.
    */
@@ -157,6 +158,7 @@ export class StateChanges {
           attempt: ({ at, change }, { found }) =>
             safeTry(async function* () {
               const { instance: before, stateChange: pending, type } = yield* present(found, target);
+              yield* checkVersion('instance', before, given.expectedVersion);
               const ended = yield* endChange(before, pending, { result: 'canceled', reason: null }, at);
               if (ended === 'told before') return ok(toStateChange(pending));
               const { instance, stateChange } = ended;
