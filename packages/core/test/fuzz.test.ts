@@ -1,172 +1,18 @@
 import process from 'node:process';
-import { inspect } from 'node:util';
-import { createVivarium, isVivariumError, methodErrors } from '@vivarium/core';
-import type { Client, Method, Result } from '@vivarium/core';
+import { createVivarium, localKeyring, methodErrors } from '@vivarium/core';
 import { memoryStorage } from '@vivarium/core/memory';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { fakeClock } from '../../testing/src/fake-clock.ts';
 import { carryOut, drafts, modelLimits, nothingKnown, passTime } from '../../testing/src/model-commands.ts';
-import type { ModelClient } from '../../testing/src/model-commands.ts';
 import { seededRandom } from '../../testing/src/seeded-random.ts';
-import type { SeededRandom } from '../../testing/src/seeded-random.ts';
+import { everyCall } from '../../testing/src/every-call.ts';
+import { makeWorld, worldRunner } from '../../testing/src/world.ts';
+import { emptyTally, watched } from './hostile-input.ts';
 
 const calls = Number(process.env['VIVARIUM_TEST_FUZZ_CALLS'] ?? 20_000);
 const seed = Number(process.env['VIVARIUM_TEST_SEED'] ?? Math.floor(Date.now() / 86_400_000));
-
-/** What nobody should send, made anew for each call because some of it can be changed. */
-const hostile: readonly (() => unknown)[] = [
-  () => undefined,
-  () => null,
-  () => true,
-  () => 0,
-  () => -1,
-  () => 1.5,
-  () => Number.NaN,
-  () => Number.POSITIVE_INFINITY,
-  () => Number.MAX_SAFE_INTEGER + 1,
-  () => 10n ** 30n,
-  () => '',
-  () => ' ',
-  () => '\0',
-  () => '\ud800',
-  () => 'x'.repeat(100_000),
-  () => '🧪'.repeat(1_000),
-  () => "'; DROP TABLE projects; --",
-  () => '{{A}}{{B}}\\{{',
-  () => '{{'.repeat(5_000),
-  () => Symbol('hostile'),
-  () => () => undefined,
-  () => class {},
-  () => [],
-  () => [undefined],
-  () => new Array(5),
-  () => ({}),
-  () => Object.create(null),
-  () => JSON.parse('{"__proto__": {"polluted": true}, "constructor": {"prototype": {"polluted": true}}}'),
-  () => new Date(Number.NaN),
-  () => new Date(8.64e15),
-  () => new Map([['key', 'value']]),
-  () => new Set([1]),
-  () => new Uint8Array(8),
-  () => new Proxy({}, { get: thrower, ownKeys: thrower, has: thrower, getOwnPropertyDescriptor: thrower }),
-  () => Proxy.revocable({}, {}),
-  () => {
-    const { proxy, revoke } = Proxy.revocable([], {});
-    revoke();
-    return proxy;
-  },
-  () => ({
-    get key() {
-      return thrower();
-    },
-    get name() {
-      return thrower();
-    },
-    get projectId() {
-      return thrower();
-    },
-  }),
-  () => ({ toJSON: thrower, toString: thrower, valueOf: thrower, [Symbol.toPrimitive]: thrower }),
-  // oxlint-disable-next-line unicorn/no-thenable -- hostile on purpose
-  () => ({ then: thrower }),
-  () => Promise.resolve('late'),
-  () => {
-    const circle: Record<string, unknown> = {};
-    return Object.assign(circle, { circle, list: [circle] });
-  },
-  () => AbortSignal.abort(),
-  () => new Error('an error'),
-];
-
-function thrower(): never {
-  throw new Error('a trap');
-}
-
-/** The same arguments with one thing in them that does not belong there. */
-function spoiled(args: readonly unknown[], random: SeededRandom): readonly unknown[] {
-  const value = random.pick(hostile)();
-  const index = random.integer(args.length + 1);
-  const kind = random.integer(5);
-  if (index === args.length || kind === 0) return args.with(Math.min(index, args.length - 1), value);
-  if (kind === 1) return args.slice(0, index);
-  return args.with(index, spoiledWithin(args[index], value, random));
-}
-
-function spoiledWithin(target: unknown, value: unknown, random: SeededRandom): unknown {
-  if (typeof target !== 'object' || target === null) return value;
-  if (Array.isArray(target)) {
-    if (target.length === 0) return [value];
-    const index = random.integer(target.length);
-    return target.with(index, random.next() < 0.5 ? value : spoiledWithin(target[index], value, random));
-  }
-  const fields = Object.keys(target);
-  const roll = random.next();
-  if (fields.length === 0 || roll < 0.15)
-    return { ...target, [random.pick(['unknown', '__proto__', 'limit', 'cursor'])]: value };
-  const field = random.pick(fields);
-  if (roll < 0.3) return Object.fromEntries(Object.entries(target).filter(([name]) => name !== field));
-  const inner = (target as Record<string, unknown>)[field];
-  return { ...target, [field]: roll < 0.7 ? value : spoiledWithin(inner, value, random) };
-}
-
-interface Tally {
-  readonly outcomes: Map<string, number>;
-  calls: number;
-  refusedAsInput: number;
-}
-
-/** The client, with arguments that are spoiled now and then, and with a look at every answer. */
-function watched(client: Client<unknown>, random: SeededRandom, tally: Tally): ModelClient {
-  const context = (name: 'projects' | 'environments' | 'journal') =>
-    new Proxy(client[name], {
-      get:
-        (service, property) =>
-        (...args: readonly unknown[]) => {
-          const method = `${name}.${String(property)}` as Method;
-          const given = random.next() < 0.4 && args.length > 0 ? spoiled(args, random) : args;
-          const call = (service as unknown as Record<string, (...args: readonly unknown[]) => unknown>)[
-            String(property)
-          ]!;
-          const answer = call.apply(service, [...given]) as PromiseLike<Result<unknown, { readonly code: string }>>;
-          return answerOf(method, given, answer, tally);
-        },
-    });
-  return {
-    projects: context('projects'),
-    environments: context('environments'),
-    journal: context('journal'),
-  } as ModelClient;
-}
-
-/** Passes the answer on after a look at it. A `ResultAsync` is what callers get, so it has to have the methods of one. */
-function answerOf(
-  method: Method,
-  args: readonly unknown[],
-  answer: PromiseLike<Result<unknown, { readonly code: string }>>,
-  tally: Tally,
-): unknown {
-  expect(answer).toHaveProperty('andThen');
-  return Promise.resolve(answer).then((result) => {
-    const code = result.isOk() ? 'ok' : result.error.code;
-    tally.calls++;
-    tally.outcomes.set(`${method} ${code}`, (tally.outcomes.get(`${method} ${code}`) ?? 0) + 1);
-    if (code === 'invalid_input') tally.refusedAsInput++;
-    if (result.isErr() && !isPromised(method, result.error)) {
-      const given = inspect(args, { showProxy: true, maxStringLength: 100, maxArrayLength: 10 });
-      expect.fail(`${method}(${given}) gave ${inspect(result.error)}`);
-    }
-    return result;
-  });
-}
-
-/** An error of this library that the table has, that can be written down, and that is no accident inside the library. */
-function isPromised(method: Method, error: { readonly code: string }): boolean {
-  const codes: readonly string[] = methodErrors[method];
-  if (!isVivariumError(error) || !codes.includes(error.code) || JSON.stringify(error).length === 0) return false;
-  return error.code !== 'storage_failure' || error.message.includes('aborted');
-}
 
 describe('[memory] fuzz', () => {
   test(
@@ -176,7 +22,7 @@ describe('[memory] fuzz', () => {
       const unhandled: unknown[] = [];
       const listen = (reason: unknown) => void unhandled.push(reason);
       process.on('unhandledRejection', listen);
-      const tally: Tally = { outcomes: new Map(), calls: 0, refusedAsInput: 0 };
+      const tally = emptyTally();
       const runs = fc.array(drafts, { minLength: 1, maxLength: 100, size: 'max' });
       const property = fc.asyncProperty(runs, fc.nat(), async (run, spoiling) => {
         const clock = fakeClock();
@@ -203,10 +49,59 @@ describe('[memory] fuzz', () => {
       expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
       expect(tally.calls).toBeGreaterThanOrEqual(calls);
       expect(tally.refusedAsInput, 'at least half of the calls are valid').toBeLessThanOrEqual(tally.calls / 2);
-      for (const method of Object.keys(methodErrors)) {
+      for (const method of Object.keys(methodErrors).filter((name) => !isEphemeral(name))) {
         expect(tally.outcomes.get(`${method} ok`) ?? 0, `${method} succeeded`).toBeGreaterThan(0);
         expect(tally.outcomes.get(`${method} invalid_input`) ?? 0, `${method} refused input`).toBeGreaterThan(0);
       }
     },
   );
+
+  test(
+    `${Math.ceil(calls / 4)} calls of ephemeral environments and keys, valid and not, throw nothing (seed ${seed})`,
+    { timeout: 600_000 },
+    async () => {
+      const unhandled: unknown[] = [];
+      const listen = (reason: unknown) => void unhandled.push(reason);
+      process.on('unhandledRejection', listen);
+      const tally = emptyTally();
+      const random = seededRandom(seed);
+      const keys = localKeyring({ keys: `fuzz:${Buffer.alloc(32, 1).toString('base64')}` });
+      const methods = everyCall.filter(({ method }) => isEphemeral(method));
+      try {
+        while (tally.calls < calls / 4) {
+          const clock = fakeClock();
+          const vivarium = createVivarium<unknown>({ storage: memoryStorage(), clock, keys, pipelines: worldRunner });
+          const ada = vivarium.as({ org: 'acme', type: 'user', id: 'ada' });
+          const world = await makeWorld(ada);
+          const client = watched(ada, random, tally);
+          for (let call = 0; call < 200; call++) {
+            if (random.integer(20) === 0) clock.advance(random.integer(3_600_000));
+            await random.pick(methods).call(client, world);
+          }
+        }
+        await new Promise((resume) => setTimeout(resume, 50));
+      } finally {
+        process.off('unhandledRejection', listen);
+      }
+
+      expect(unhandled).toEqual([]);
+      expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
+      expect(tally.refusedAsInput, 'at least half of the calls are valid').toBeLessThanOrEqual(tally.calls / 2);
+      for (const { method } of methods) {
+        expect(tally.outcomes.get(`${method} ok`) ?? 0, `${method} succeeded`).toBeGreaterThan(0);
+        if (takesInput(method)) {
+          expect(tally.outcomes.get(`${method} invalid_input`) ?? 0, `${method} refused input`).toBeGreaterThan(0);
+        }
+      }
+    },
+  );
 });
+
+function isEphemeral(method: string): boolean {
+  return method.startsWith('ephemeral.') || method.startsWith('keys.');
+}
+
+/** Where nothing is taken, nothing can be spoiled. */
+function takesInput(method: string): boolean {
+  return method !== 'keys.rewrap';
+}

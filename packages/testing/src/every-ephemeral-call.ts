@@ -171,7 +171,7 @@ export const everyEphemeralRead: Readonly<
   >
 > = {
   'ephemeral.types.get': (client, { type }) => client.ephemeral.types.get(type.id),
-  'ephemeral.types.list': (client) => client.ephemeral.types.list(),
+  'ephemeral.types.list': (client) => client.ephemeral.types.list({ limit: 100 }),
   'ephemeral.actions.list': (client, { type }) => client.ephemeral.actions.list(type.id),
   'ephemeral.secretDefinitions.list': (client, { type }) => client.ephemeral.secretDefinitions.list(type.id),
   'ephemeral.instances.get': (client, { inUse }) => client.ephemeral.instances.get(inUse.id),
@@ -180,7 +180,7 @@ export const everyEphemeralRead: Readonly<
   'ephemeral.stateChanges.list': (client, { inUse }) => client.ephemeral.stateChanges.list({ instanceId: inUse.id }),
   'ephemeral.secrets.read': (client, { bearer }) => client.ephemeral.secrets.read({ ...bearer, name: 'PASSWORD' }),
   'ephemeral.secrets.readAll': (client, { bearer }) => client.ephemeral.secrets.readAll(bearer),
-  'ephemeral.sweep': (client) => client.ephemeral.sweep(),
+  'ephemeral.sweep': (client) => client.ephemeral.sweep({ limit: 100 }),
   'keys.rewrap': (client) => client.keys.rewrap(),
   'keys.rotate': (client, { project }) => client.keys.rotate({ projectId: project.id }),
 };

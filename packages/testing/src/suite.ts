@@ -1,5 +1,5 @@
 import { createVivarium, localKeyring } from '@vivarium/core';
-import type { Client, Method, Vivarium, VivariumOptions } from '@vivarium/core';
+import type { Client, Method, Telemetry, Vivarium, VivariumOptions } from '@vivarium/core';
 import type { Storage } from '@vivarium/core/storage';
 
 import type { StorageHarness } from './harness.ts';
@@ -29,6 +29,8 @@ export interface Suite {
   readonly harness: StorageHarness;
   /** How calls ended, by method: `ok` and the codes of errors. */
   readonly outcomes: ReadonlyMap<Method, ReadonlySet<string>>;
+  /** Writes outcomes down; for clients with a telemetry of their own. */
+  readonly telemetry: Telemetry;
   /** A second storage on the same database, the same for all tests. */
   other(): Promise<Storage<unknown>>;
   /** The name of an org that no other test uses. */
@@ -62,6 +64,7 @@ export function createSuite(size: SuiteSize): StartableSuite {
   const suite: StartableSuite = {
     size,
     outcomes,
+    telemetry,
     get harness() {
       if (started === undefined) throw new Error('the harness is there from the first test on, not before');
       return started;

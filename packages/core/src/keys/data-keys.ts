@@ -167,11 +167,11 @@ export function asked<T>(ask: () => Promise<T>): ResultAsync<T, KeyManagementFai
   );
 }
 
+/** Of what the key management rejects with, nothing is kept that could hold a key: only a name that looks like one of a class. */
 function failureOf(cause: unknown): KeyManagementFailure {
-  const { name = 'Error', retryable } = (typeof cause === 'object' && cause !== null ? cause : {}) as {
-    name?: string;
-    retryable?: unknown;
-  };
+  const given = (typeof cause === 'object' && cause !== null ? cause : {}) as { name?: unknown; retryable?: unknown };
+  const { retryable } = given;
+  const name = typeof given.name === 'string' && /^[A-Z][A-Za-z]{0,60}$/.test(given.name) ? given.name : 'Error';
   return new KeyManagementFailure(`the key management did not answer with a key (${name})`, {
     retryable: retryable === true,
     cause: { name },
