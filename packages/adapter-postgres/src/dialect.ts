@@ -29,14 +29,13 @@ export function postgresDialect(schema: string): Dialect {
     contains: (text, part) => `strpos(${text}, ${part}) > 0`,
     hasVariable: (column, key) => `${column} @> jsonb_build_array(jsonb_build_object('key', ${key}))`,
 
-    deleteNamed: (table, named) =>
-      `DELETE FROM ${table} WHERE org_id = :org::text AND (stream, sequence) IN (SELECT d.stream, d.sequence FROM (${named}) d)`,
-
-    /** All of them see the database as it was before the first. */
-    together(deletions) {
-      const last = deletions.length - 1;
-      const chain = deletions.map((deletion, index) => `d${index} AS (${deletion} RETURNING 1)`).join(', ');
-      return `WITH ${chain} SELECT count(*)::text AS deleted FROM d${last}`;
+    deleting: {
+      /** All of them see the database as it was before the first. */
+      together(deletions) {
+        const last = deletions.length - 1;
+        const chain = deletions.map((deletion, index) => `d${index} AS (${deletion} RETURNING 1)`).join(', ');
+        return `WITH ${chain} SELECT count(*)::text AS deleted FROM d${last}`;
+      },
     },
   };
 }
