@@ -1,8 +1,5 @@
 import { describe, expect, test } from 'vitest';
 
-import { fakeClock } from '../../testing/src/fake-clock.ts';
-import { sequentialIds } from '../../testing/src/sequential-ids.ts';
-import { seededRandom } from '../../testing/src/seeded-random.ts';
 import { createVivarium, unwrap } from '../src/index.ts';
 import type { VivariumOptions } from '../src/index.ts';
 import { memoryStorage, MemoryTables } from '../src/storage/memory/index.ts';
@@ -15,11 +12,16 @@ const make = (options: Partial<VivariumOptions> = {}) =>
 describe('time, ids and randomness come from the ports alone', () => {
   async function run(): Promise<string> {
     const tables = new MemoryTables();
-    const clock = fakeClock('2025-06-01T12:00:00.000Z');
-    const ports = { clock, ids: sequentialIds(1), random: seededRandom(7) };
+    let time = Date.parse('2025-06-01T12:00:00.000Z');
+    let ids = 0;
+    const ports = {
+      clock: { now: () => new Date(time) },
+      ids: { next: () => `00000000-0000-7000-8000-${String(++ids).padStart(12, '0')}` },
+      random: { next: () => 0.25 },
+    };
     const client = make({ storage: memoryStorage({ tables }), ...ports });
     const project = await unwrap(client.projects.create({ name: 'P', idempotencyKey: 'key' }));
-    clock.advance(1_500);
+    time += 1_500;
     const environment = await unwrap(
       client.environments.create({ projectId: project.id, name: 'E', variables: [{ key: 'A', value: '1' }] }),
     );

@@ -6,11 +6,11 @@ import { memoryStorage } from '@vivarium/core/memory';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { fakeClock } from '../../testing/src/fake-clock.ts';
-import { carryOut, drafts, modelLimits, nothingKnown, passTime } from '../../testing/src/model-commands.ts';
-import type { ModelClient } from '../../testing/src/model-commands.ts';
-import { seededRandom } from '../../testing/src/seeded-random.ts';
-import type { SeededRandom } from '../../testing/src/seeded-random.ts';
+import { fakeClock } from '../../src/fake-clock.ts';
+import { carryOut, drafts, modelLimits, nothingKnown, passTime } from '../../src/model-commands.ts';
+import type { ModelClient } from '../../src/model-commands.ts';
+import { seededRandom } from '../../src/seeded-random.ts';
+import type { SeededRandom } from '../../src/seeded-random.ts';
 
 const calls = Number(process.env['VIVARIUM_TEST_FUZZ_CALLS'] ?? 20_000);
 const seed = Number(process.env['VIVARIUM_TEST_SEED'] ?? Math.floor(Date.now() / 86_400_000));
