@@ -188,7 +188,7 @@ export function testPaging(suite: Suite): void {
             ada.environments.list({ projectId: project.id, limit, cursor: cursor ?? undefined }),
           );
           seen.push(...page.items.map(({ name }) => name));
-        expect(seen.length, 'the list ends').toBeLessThanOrEqual(environments.length);
+          expect(seen.length, 'the list ends').toBeLessThanOrEqual(environments.length);
           cursor = page.nextCursor;
           const next = await unwrap(ada.environments.getByName(project.id, seen.length % 2 === 0 ? 'e' : 'a'));
           await unwrap(ada.environments.makeDefault(next.ref));
