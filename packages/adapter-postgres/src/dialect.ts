@@ -1,4 +1,4 @@
-import { storableTime } from '@vivarium/sql';
+import { isoTime } from '@vivarium/sql';
 import type { ColumnType, Dialect } from '@vivarium/sql';
 
 /** Without a cast, a parameter in a chain of CTEs has no type to take from its surroundings. */
@@ -16,7 +16,7 @@ export function postgresDialect(schema: string): Dialect {
 
     placeholder: (position, type) => `$${position}::${casts[type]}`,
     positional: true,
-    bind: (_type, value) => (value instanceof Date ? storableTime(value).toISOString() : value),
+    bind: (_type, value) => (value instanceof Date ? isoTime(value) : value),
 
     asText: (type, expression) =>
       type === 'time'
