@@ -12,7 +12,7 @@ import { postgresStorage } from '../src/index.ts';
 import type { PostgresStorage } from '../src/index.ts';
 import { database, servers } from './databases.ts';
 import type { Database } from './databases.ts';
-import { change, environment, given, key, loaded, project, refOf, unwrap } from './making.ts';
+import { change, environment, given, key, later, loaded, project, refOf, unwrap } from './making.ts';
 
 type Inside = ReturnType<PostgresStorage['within']>;
 
@@ -191,49 +191,69 @@ await describeOnEngines(servers, (engine) => {
       expect(await pointerOf(owner.id)).toEqual({ id: a.id, exists: true, counted: true });
     });
 
-    test('a child is not put under a parent on the move, with nobody knowing how deep that is', async () => {
+    /** A parent below a root, and the move that takes it away from there, as it was decided on now. */
+    async function aboutToMove() {
       const { project: root } = await given(storage, org);
       const { project: parent } = await given(storage, org, { parent: root.id });
-      const { treeVersion } = await unwrap(storage.projects.lineage(org, parent.id));
-      const away = { ...parent, parentProjectId: null, version: 2 };
-      const answer = await overtaken(
-        (inside) =>
-          unwrap(
-            inside.projects.move({
-              project: away,
-              previousParentId: root.id,
-              expectedVersion: 1,
-              treeVersion,
-              change: change(org),
-            }),
-          ),
-        'COMMIT',
-        () => child(storage, parent.id, treeVersion),
-      );
+      const { treeVersion, treeGrowth } = await unwrap(storage.projects.moveFacts(org, parent.id, null));
+      const move = (of: Pick<Inside, 'projects'>) =>
+        unwrap(
+          of.projects.move({
+            project: { ...parent, parentProjectId: null, version: 2 },
+            previousParentId: root.id,
+            expectedVersion: 1,
+            treeVersion,
+            treeGrowth,
+            change: change(org),
+          }),
+        );
+      return { parent, treeVersion, move };
+    }
+
+    test('a child is not put under a parent on the move, with nobody knowing how deep that is', async () => {
+      const { parent, treeVersion, move } = await aboutToMove();
+      const answer = await overtaken(move, 'COMMIT', () => child(storage, parent.id, treeVersion));
       expect(answer).toEqual(refused('stale'));
     });
 
-    test('a parent does not move while a child that counted on it is not committed', async () => {
-      const { project: root } = await given(storage, org);
-      const { project: parent } = await given(storage, org, { parent: root.id });
-      const { treeVersion } = await unwrap(storage.projects.lineage(org, parent.id));
-      const away = { ...parent, parentProjectId: null, version: 2 };
+    test('a parent does not move by a height that a child has changed', async () => {
+      const { parent, treeVersion, move } = await aboutToMove();
       const answer = await overtaken(
         (inside) => child(inside, parent.id, treeVersion),
         'COMMIT',
-        () =>
-          unwrap(
-            storage.projects.move({
-              project: away,
-              previousParentId: root.id,
-              expectedVersion: 1,
-              treeVersion,
-              change: change(org),
-            }),
-          ),
+        () => move(storage),
+      );
+      expect(answer).toEqual(refused('stale'));
+      expect((await unwrap(storage.projects.lineage(org, parent.id))).treeVersion).toBe(treeVersion);
+    });
+
+    test('a parent moves when the child that might have changed its height does not come', async () => {
+      const { parent, treeVersion, move } = await aboutToMove();
+      const answer = await overtaken(
+        (inside) => child(inside, parent.id, treeVersion),
+        'ROLLBACK',
+        () => move(storage),
       );
       expect(answer).toEqual(done);
-      expect((await unwrap(storage.projects.lineage(org, parent.id))).treeVersion).toBe(treeVersion + 1);
+    });
+
+    test('a lane is not taken over while what was done under its lease is not committed', async () => {
+      const orgId = randomUUID();
+      await unwrap(storage.journal.append(change(orgId)));
+      const [now, afterwards] = [later(), later()];
+      const claim = (token: string, when: Date) =>
+        unwrap(storage.journal.claim({ orgId, now: when, leaseUntil: afterwards, token, limit: 9, except: [] }));
+      const claimed = await claim('first', now);
+      const lease = { orgId, lane: claimed!.lane, token: 'first' };
+
+      const client = await (db.connection as { pool: pg.Pool }).pool.connect();
+      await client.query('BEGIN');
+      const { journal } = db.storage.within(client);
+      expect(await unwrap(journal.acknowledge(lease, claimed!.entries[0]!.entry))).toBe(true);
+      const taking = claim('second', afterwards);
+      await waiting().finally(() => client.query('COMMIT'));
+      client.release();
+      expect(await taking).toBe(null);
     });
 
     test('no child of a project that goes, no going of a project that gets a child', async () => {

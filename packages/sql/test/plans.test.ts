@@ -108,6 +108,7 @@ const moving = (treeVersion: number): Call => {
       previousParentId: null,
       expectedVersion: 1,
       treeVersion,
+      treeGrowth: 2,
       change: made,
     });
 };
