@@ -85,6 +85,7 @@ export interface Found {
   readonly environment: { readonly version: number } | null;
   /** 0 without a tree. */
   readonly treeVersion: number;
+  readonly treeGrowth: number;
 }
 
 /**

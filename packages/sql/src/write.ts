@@ -65,7 +65,7 @@ export function diagnosisStatements(dialect: Dialect) {
       'diagnosis',
       `SELECT ${keyColumns(dialect, 'k')},
         p.version AS project_version, p.environment_count, p.default_environment_id,
-        e.version AS environment_version, t.version AS tree_version
+        e.version AS environment_version, t.version AS tree_version, t.growth AS tree_growth
       FROM (SELECT 1 AS one) o
         LEFT JOIN ${table('idempotency_keys')} k ON k.org_id = :org::text AND k.key_id = :key::text
         LEFT JOIN ${table('projects')} p ON p.org_id = :org::text AND p.id = :project::uuid
@@ -167,6 +167,7 @@ async function find({ dialect, executor, diagnosis }: Session, plan: Plan): Prom
           },
     environment: row['environment_version'] == null ? null : { version: Number(row['environment_version']) },
     treeVersion: Number(row['tree_version'] ?? 0),
+    treeGrowth: Number(row['tree_growth'] ?? 0),
   };
 }
 
