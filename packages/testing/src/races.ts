@@ -273,6 +273,28 @@ export function testRaces(suite: Suite): void {
       expect(await everyParentExists(both(0))).toBeLessThanOrEqual(16);
     });
 
+    test('a subtree that grows while it moves down stays within 16 levels', async () => {
+      const { both } = await racers();
+      const top = await unwrap(both(0).projects.create({ name: 'Top' }));
+      let leaf = await unwrap(both(0).projects.create({ name: 'Root' }));
+      const root = leaf;
+      for (let level = 2; level <= 15; level++) {
+        leaf = await unwrap(both(0).projects.create({ name: `Level ${level}`, parentProjectId: leaf.id }));
+      }
+      for (let round = 0; round < 6; round++) {
+        const calls = [
+          () => codeOf(both(0).projects.move(root.id, { parentProjectId: top.id })),
+          () => codeOf(both(1).projects.create({ name: 'Level 16', parentProjectId: leaf.id })),
+        ];
+        const answers = await together(2, (index) => untilSettled(calls[(index + round) % 2]!));
+        expect(answers.toSorted()).toEqual(['limit_reached', 'ok']);
+        expect(await everyParentExists(both(0))).toBe(16);
+        await unwrap(both(0).projects.move(root.id, { parentProjectId: null }));
+        const grown = await both(0).projects.getByName('Level 16');
+        if (grown.isOk()) await unwrap(both(0).projects.delete(grown.value.id));
+      }
+    });
+
     test('nothing is created in a project that is gone', async () => {
       const { both, org } = await racers();
       for (let round = 0; round < 5; round++) {
