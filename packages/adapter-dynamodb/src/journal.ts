@@ -82,7 +82,8 @@ export function dynamodbJournal(table: Table): JournalRepository {
           const taken = await table.update(
             leaseKey(orgId, lane),
             { set: { token: text(token), until: time(leaseUntil) } },
-            either(missing, atMost('until', time(now))),
+            // The last is for the client's own retry of a request whose answer was lost.
+            either(missing, atMost('until', time(now)), equal('token', text(token))),
           );
           if (!taken) {
             // Other workers are here: find out once which lanes are theirs instead of knocking at each.

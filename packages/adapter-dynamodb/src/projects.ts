@@ -5,7 +5,7 @@ import { integer, integerOf, optionalTextOf, text, textOf, time } from './attrib
 import type { Item } from './attributes.ts';
 import { environmentItems } from './environment-items.ts';
 import { erase, eraseLeftovers } from './erasure.ts';
-import { all, equal, exists, missing } from './expressions.ts';
+import { all, equal, exists, missing, without } from './expressions.ts';
 import type { Condition } from './expressions.ts';
 import {
   erasureKey,
@@ -29,9 +29,9 @@ export function dynamodbProjects(table: Table): ProjectRepository {
         const { orgId } = change;
         const parent = project.parentProjectId === null ? null : projectKey(orgId, project.parentProjectId);
         return write<'name_taken' | 'stale'>(table, change, {
-          owners: parent === null ? [] : [parent],
+          owners: parent === null ? [] : [treeKey(orgId), parent],
           steps: [
-            ...(treeVersion === null ? [] : [treeAt(orgId, treeVersion)]),
+            ...(treeVersion === null ? [] : [growTree(orgId, treeVersion)]),
             ...(parent === null ? [] : [countChild(parent, 1)]),
             { put: projectItem(orgId, project, environments.length), when: missing, else: () => idTaken(project.id) },
             { put: projectNameItem(orgId, project), when: missing, else: () => 'name_taken' },
@@ -140,7 +140,7 @@ export function dynamodbProjects(table: Table): ProjectRepository {
         });
       }),
 
-    move: ({ project, previousParentId, expectedVersion, treeVersion, change }) =>
+    move: ({ project, previousParentId, expectedVersion, treeVersion, treeGrowth, change }) =>
       table.answer('write', () => {
         const { orgId } = change;
         const { id, nameKey, parentProjectId, version, updatedAt } = project;
@@ -161,7 +161,7 @@ export function dynamodbProjects(table: Table): ProjectRepository {
             {
               update: treeKey(orgId),
               changes: { set: { version: integer(treeVersion + 1) } },
-              when: isTreeAt(treeVersion),
+              when: all(isTreeAt(treeVersion), hasGrownTo(treeGrowth)),
               else: () => 'stale',
             },
             ...from.map((key) => countChild(key, -1)),
@@ -247,7 +247,7 @@ export function dynamodbProjects(table: Table): ProjectRepository {
     orgId: string,
     keyId: KeyId | undefined,
     read: () => Promise<{ readonly facts: T; readonly mixed: boolean } | null>,
-  ): Promise<T & { readonly treeVersion: number; readonly key: KeyRecord | null }> {
+  ): Promise<T & { readonly treeVersion: number; readonly treeGrowth: number; readonly key: KeyRecord | null }> {
     const tree = treeKey(orgId);
     return settled("the org's tree of projects", async () => {
       const found = await table.get(tree, ...keyOf(orgId, keyId));
@@ -255,7 +255,8 @@ export function dynamodbProjects(table: Table): ProjectRepository {
       const answer = await read();
       if (answer === null) return null;
       if (answer.mixed && versionOf((await table.get(tree)).of(tree)) !== treeVersion) return null;
-      return { value: { ...answer.facts, treeVersion, key: keptUnder(found, orgId, keyId) } };
+      const treeGrowth = growthOf(found.of(tree));
+      return { value: { ...answer.facts, treeVersion, treeGrowth, key: keptUnder(found, orgId, keyId) } };
     });
   }
 
@@ -276,15 +277,20 @@ export function dynamodbProjects(table: Table): ProjectRepository {
   }
 }
 
-function versionOf(tree: Item | null): number {
-  return tree === null ? 0 : integerOf(tree, 'version');
+/** A tree in which nothing has moved yet has no version, and one in which nothing was made under a parent no growth. */
+const versionOf = (tree: Item | null): number => (tree?.['version'] === undefined ? 0 : integerOf(tree, 'version'));
+const growthOf = (tree: Item | null): number => (tree?.['growth'] === undefined ? 0 : integerOf(tree, 'growth'));
+
+const isTreeAt = (version: number): Condition => at('version', version);
+const hasGrownTo = (growth: number): Condition => at('growth', growth);
+
+function at(counter: 'version' | 'growth', count: number): Condition {
+  return count === 0 ? without(counter) : equal(counter, integer(count));
 }
 
-const isTreeAt = (version: number): Condition => (version === 0 ? missing : equal('version', integer(version)));
-
-/** Checks the tree without changing it, so that projects made side by side do not make each other stale. */
-function treeAt(orgId: string, version: number): Step<'stale'> {
-  return { check: treeKey(orgId), when: isTreeAt(version), else: () => 'stale' };
+/** No move comes in between, and every move that was decided on before is stale. Projects made side by side do not make each other stale. */
+function growTree(orgId: string, version: number): Step<'stale'> {
+  return { update: treeKey(orgId), changes: { add: { growth: 1 } }, when: isTreeAt(version), else: () => 'stale' };
 }
 
 /** A parent counts its children, so that one that has any is not deleted and none is hung below one that is being erased. */

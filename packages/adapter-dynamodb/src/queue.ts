@@ -33,9 +33,9 @@ export async function dueLane(
     for (let item = await reader.next(); item !== null; item = await reader.next()) {
       const sk = textOf(item, 'sk');
       const lane = laneOfQueued(sk);
-      if (passed.has(lane)) reader.skip(lanePrefix(lane));
+      if (passed.has(lane)) reader.jumpOver(lanePrefix(lane));
       else if (isDue(item, now)) return lane;
-      else reader.skip(streamPrefix(sk));
+      else reader.jumpOver(streamPrefix(sk));
     }
   }
   return null;
@@ -48,7 +48,7 @@ export async function dueOf(table: Table, orgId: string, lane: number, now: Date
   const reader = new QueueReader(table, orgId, prefix, behind(prefix), limit);
   for (let item = await reader.next(); item !== null && due.length < limit; item = await reader.next()) {
     if (isDue(item, now)) due.push(item);
-    else reader.skip(streamPrefix(textOf(item, 'sk')));
+    else reader.jumpOver(streamPrefix(textOf(item, 'sk')));
   }
   return due;
 }
@@ -86,7 +86,7 @@ class QueueReader {
   }
 
   /** Leaves out what follows with this prefix: without a request where the page at hand reaches beyond it. */
-  skip(prefix: string): void {
+  jumpOver(prefix: string): void {
     while (this.#at < this.#page.length && textOf(this.#page[this.#at]!, 'sk').startsWith(prefix)) this.#at++;
     if (this.#at < this.#page.length) return;
     this.#pages = this.#from(behind(prefix));

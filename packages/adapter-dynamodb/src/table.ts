@@ -127,7 +127,7 @@ export class Table {
       items.push(...(ofOneTable(answer.Responses) ?? []));
       wanted = ofOneTable(answer.UnprocessedKeys)?.Keys ?? [];
       if (wanted.length === 0) return items;
-      if (attempt === tries) throw unprocessed(this.name);
+      if (attempt === tries) throw unprocessed(this.name, 'none');
       await pause(attempt);
     }
   }
@@ -285,7 +285,7 @@ export class Table {
         .slice(i, i + itemsPerBatchWrite)
         .map((key) => ({ DeleteRequest: { Key: toAttributes(key) } }));
       for (let attempt = 1; wanted.length > 0; attempt++) {
-        if (attempt > tries) throw unprocessed(this.name);
+        if (attempt > tries) throw unprocessed(this.name, 'unknown');
         if (attempt > 1) await pause(attempt - 1);
         const answer = await this.#client.send(new BatchWriteItemCommand({ RequestItems: { [this.name]: wanted } }));
         wanted = ofOneTable(answer.UnprocessedItems) ?? [];
@@ -312,14 +312,9 @@ function toBroken({ Code, Item }: CancellationReason, index: number): Broken[] {
   return Code === 'ConditionalCheckFailed' ? [{ index, there: (Item as Item | undefined) ?? null }] : [];
 }
 
-function unprocessed(table: string): StorageFailure {
-  return new StorageFailure(
-    `DynamoDB throttles requests to ${table}: it left a part of a batch undone; try again later`,
-    {
-      retryable: true,
-      outcome: 'none',
-    },
-  );
+function unprocessed(table: string, outcome: 'none' | 'unknown'): StorageFailure {
+  const message = `DynamoDB throttles requests to ${table}: it left a part of a batch undone; try again later`;
+  return new StorageFailure(message, { retryable: true, outcome });
 }
 
 /** DynamoDB would say so, too, but not which of its limits it was. */

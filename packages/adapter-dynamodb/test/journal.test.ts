@@ -191,6 +191,24 @@ await describeOnEngines(['dynamodb'], (engine) => {
       expect((await claim())!.entries.map(({ entry }) => entry)).toEqual([two]);
     });
 
+    test('a claim whose answer was lost is not taken for somebody else’s by its own retry', async () => {
+      const entry = await append(1);
+      let sent = 0;
+      bench.client.middlewareStack.add(
+        (next) => async (args) => {
+          const result = await next(args);
+          // The update has happened; its answer gets lost once, and the client sends it again.
+          if (JSON.stringify(args.input).includes('UpdateExpression') && ++sent === 1) {
+            throw Object.assign(new Error('lost'), { name: 'TimeoutError' });
+          }
+          return result;
+        },
+        { step: 'finalizeRequest', priority: 'low', name: 'between' },
+      );
+      expect((await claim({ token: 'mine' }))!.entries).toEqual([{ entry, attempts: 0 }]);
+      expect(sent).toBe(2);
+    });
+
     test('a lost lease acknowledges, fails, renews and releases nothing', async () => {
       const entry = await append(1);
       const lane = laneOf(entry.stream);

@@ -288,7 +288,15 @@ await describeOnEngines(['dynamodb'], (engine) => {
           () => projects.lineage('o', 'p'),
           () => projects.moveFacts('o', 'p', null),
           () => projects.update({ project, previousNameKey: 'p', expectedVersion: 1, change }),
-          () => projects.move({ project, previousParentId: null, expectedVersion: 1, treeVersion: 0, change }),
+          () =>
+            projects.move({
+              project,
+              previousParentId: null,
+              expectedVersion: 1,
+              treeVersion: 0,
+              treeGrowth: 0,
+              change,
+            }),
           () => projects.delete({ project, change }),
           () => environments.create({ environment, maximum: 1, change }),
           () => environments.get('o', ref),

@@ -33,11 +33,13 @@ export function mysqlDialect(prefix: string): Dialect {
     // JSON_SEARCH would read _ and % in the key as wildcards.
     hasVariable: (column, key) => `JSON_CONTAINS(${column}, JSON_OBJECT('key', ${key}))`,
 
-    // With IN, MariaDB reads, and locks, all rows of the org.
-    deleteNamed: (table, named) =>
-      `DELETE t FROM (${named}) d STRAIGHT_JOIN ${table} t ON t.org_id = :org::text AND t.stream = d.stream AND t.sequence = d.sequence`,
-
-    together: () => null,
+    // A DELETE that looks for its rows by itself locks whatever it passes on the way, here up to the whole journal of an org.
+    deleting: {
+      listed: (table, list) =>
+        `DELETE t FROM JSON_TABLE(${list}, '$[*]' COLUMNS (
+          stream VARCHAR(128) CHARACTER SET utf8mb4 PATH '$.stream', sequence INT PATH '$.sequence'
+        )) d STRAIGHT_JOIN ${table} t ON t.org_id = :org::text AND t.stream = d.stream AND t.sequence = d.sequence`,
+    },
   };
 }
 

@@ -65,9 +65,9 @@ function refuseOld(flavour: Flavour, version: string): void {
 }
 
 function refuseCharset(...charsets: readonly unknown[]): void {
-  const other = charsets.find((charset) => charset !== 'utf8mb4');
+  const other = charsets.map(String).find((charset) => charset !== 'utf8mb4');
   if (other === undefined) return;
-  throw refusal(`uses the character set ${String(other)}, and text would be lost: set charset to utf8mb4 for the pool`);
+  throw refusal(`uses the character set ${other}, and text would be lost: set charset to utf8mb4 for the pool`);
 }
 
 function refuseModes(modes: string): void {

@@ -44,7 +44,7 @@ export function ownPool(connectionString: string, multiStatements: boolean): Sou
   const pool = mysql.createPool({ uri: connectionString, charset: 'utf8mb4', multipleStatements: multiStatements });
   const prepared = new WeakSet<object>();
   let closed = false;
-  const lend = lendFrom(pool as unknown as DriverPool, async (line, use) => {
+  const lend = lendFrom(pool, async (line, use) => {
     if (!prepared.has(line.identity)) {
       await line.query(ownSession);
       prepared.add(line.identity);

@@ -90,6 +90,7 @@ export function migrations(prefix: string, flavour: Flavour): readonly Migration
     migration('0003', 'org_trees', [
       'org_id VARCHAR(128) NOT NULL PRIMARY KEY',
       'version INT NOT NULL',
+      'growth INT NOT NULL',
       `created_at ${time} NOT NULL`,
       `updated_at ${time} NOT NULL`,
       updates,

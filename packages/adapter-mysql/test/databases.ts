@@ -31,7 +31,7 @@ export async function database(
   const empty = await emptyDatabase(engine);
   const pool = createPool({ uri: empty.url, charset: 'utf8mb4', connectionLimit: 25, ...host });
   pool.on('connection', (connection) => {
-    for (const text of onConnection) connection.query(text);
+    for (const text of onConnection) void connection.query(text);
   });
   const storage = await migrated(mysqlStorage({ pool }));
   return {

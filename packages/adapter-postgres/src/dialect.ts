@@ -1,4 +1,4 @@
-import { storableTime } from '@vivarium/sql';
+import { isoTime } from '@vivarium/sql';
 import type { ColumnType, Dialect } from '@vivarium/sql';
 
 /** Without a cast, a parameter in a chain of CTEs has no type to take from its surroundings. */
@@ -17,7 +17,7 @@ export function postgresDialect(schema: string): Dialect {
 
     placeholder: (position, type) => `$${position}::${casts[type]}`,
     positional: true,
-    bind: (_type, value) => (value instanceof Date ? storableTime(value).toISOString() : value),
+    bind: (_type, value) => (value instanceof Date ? isoTime(value) : value),
 
     asText: (type, expression) =>
       type === 'time'
@@ -37,14 +37,13 @@ export function postgresDialect(schema: string): Dialect {
     contains: (text, part) => `strpos(${text}, ${part}) > 0`,
     hasVariable: (column, key) => `${column} @> jsonb_build_array(jsonb_build_object('key', ${key}))`,
 
-    deleteNamed: (table, named) =>
-      `DELETE FROM ${table} WHERE org_id = :org::text AND (stream, sequence) IN (SELECT d.stream, d.sequence FROM (${named}) d)`,
-
-    /** All of them see the database as it was before the first. */
-    together(deletions) {
-      const last = deletions.length - 1;
-      const chain = deletions.map((deletion, index) => `d${index} AS (${deletion} RETURNING 1)`).join(', ');
-      return `WITH ${chain} SELECT count(*)::text AS deleted FROM d${last}`;
+    deleting: {
+      /** All of them see the database as it was before the first. */
+      together(deletions) {
+        const last = deletions.length - 1;
+        const chain = deletions.map((deletion, index) => `d${index} AS (${deletion} RETURNING 1)`).join(', ');
+        return `WITH ${chain} SELECT count(*)::text AS deleted FROM d${last}`;
+      },
     },
   };
 }

@@ -36,7 +36,7 @@ export class PlanStatements {
 
   valuesOf(plan: Plan): unknown[] {
     const values: unknown[] = [];
-    for (const step of stepsOf(plan)) values.push(...stepValues(this.#dialect, step));
+    for (const step of stepsOf(plan)) stepValues(this.#dialect, step, values);
     return values;
   }
 }

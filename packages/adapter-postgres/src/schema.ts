@@ -68,6 +68,7 @@ export function migrations(schema: string): readonly Migration[] {
         `CREATE TABLE ${table('org_trees')} (
   org_id text COLLATE "C" CONSTRAINT vivarium_org_tree PRIMARY KEY,
   version integer NOT NULL,
+  growth integer NOT NULL,
   created_at timestamptz(3) NOT NULL,
   updated_at timestamptz(3) NOT NULL
 )`,

@@ -38,7 +38,7 @@ await describeOnEngines(everyEngine, (engine) => {
     test('missing tables name what makes them', async () => {
       const storage = postgresStorage(db.connection, { schema: 'nowhere' });
       for (const result of [storage.environments.get(org, nobody), write(storage, nobody.projectId)]) {
-        const failure = await failureOf(result as ResultAsync<unknown, StorageFailure>);
+        const failure = await failureOf(result);
         expect(failure.message).toContain('run storage.migrate()');
         expect(failure).toMatchObject({
           code: 'storage_failure',
@@ -57,7 +57,7 @@ await describeOnEngines(everyEngine, (engine) => {
         closed.migrate(),
         closed.status(),
       ]) {
-        expect(await failureOf(result as ResultAsync<unknown, StorageFailure>)).toMatchObject({
+        expect(await failureOf(result)).toMatchObject({
           message: 'the connection to PostgreSQL is closed',
           retryable: false,
           outcome: 'none',
@@ -157,7 +157,7 @@ await describeOnEngines(servers, (engine) => {
     test('a server that cannot be reached leaves no doubt: nothing was written', async () => {
       const storage = postgresStorage({ connectionString: 'postgres://nobody@127.0.0.1:1/nothing' });
       for (const result of [storage.environments.get(org, nobody), write(storage, nobody.projectId)]) {
-        expect(await failureOf(result as ResultAsync<unknown, StorageFailure>)).toMatchObject({
+        expect(await failureOf(result)).toMatchObject({
           message: 'PostgreSQL cannot be reached',
           retryable: true,
           outcome: 'none',
@@ -173,7 +173,7 @@ await describeOnEngines(servers, (engine) => {
         await unwrap(storage.environments.stats(org, project.id));
         const used = key(randomUUID());
         proxy.swallowNextAnswer();
-        const lost = await failureOf(write(storage, project.id, used) as ResultAsync<unknown, StorageFailure>);
+        const lost = await failureOf(write(storage, project.id, used));
         expect(lost).toMatchObject({ code: 'storage_failure', retryable: true, outcome: 'unknown', transaction: null });
         expect(await unwrap(write(storage, project.id, used))).toMatchObject({ refused: 'key_taken' });
 
@@ -192,7 +192,7 @@ await describeOnEngines(servers, (engine) => {
       const { project } = await given(db.storage, org);
       await blocked(project.id, async () => {
         await over({ application_name: 'victim' }, async (storage) => {
-          const writing = failureOf(write(storage, project.id) as ResultAsync<unknown, StorageFailure>);
+          const writing = failureOf(write(storage, project.id));
           await waiting('victim');
           await db.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'victim'`);
           expect(await writing).toMatchObject({ retryable: true, outcome: 'unknown' });
@@ -206,7 +206,7 @@ await describeOnEngines(servers, (engine) => {
       await blocked(project.id, async () => {
         for (const config of [{ statement_timeout: 50 }, { lock_timeout: 50 }]) {
           await over(config, async (storage) => {
-            const failure = await failureOf(write(storage, project.id) as ResultAsync<unknown, StorageFailure>);
+            const failure = await failureOf(write(storage, project.id));
             expect(failure.message).toContain('timeout');
             expect(failure).toMatchObject({ retryable: true, outcome: 'none' });
           });
@@ -242,7 +242,7 @@ await describeOnEngines(servers, (engine) => {
           text.has(oid) ? value : oid === 23 ? BigInt(value) : { odd: value },
       };
       const options = '-c TimeZone=America/New_York -c DateStyle=SQL,DMY -c IntervalStyle=sql_standard';
-      await over({ options, types: types as never }, async (storage) => {
+      await over({ options, types }, async (storage) => {
         expect(await unwrap(storage.environments.get(org, refOf(after)))).toEqual(plain);
         expect(await unwrap(storage.environments.stats(org, project.id))).toEqual(stats);
         expect(await unwrap(write(storage, project.id))).toEqual({ done: true });

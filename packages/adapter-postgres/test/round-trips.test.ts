@@ -102,9 +102,10 @@ const writes: Readonly<Record<string, Call>> = {
     const { project: before } = await given(storage, org);
     const { project: parent } = await given(storage, org);
     await given(storage, org, { parent: parent.id });
-    const { treeVersion } = await unwrap(storage.projects.lineage(org, parent.id));
+    const { treeVersion, treeGrowth } = await unwrap(storage.projects.moveFacts(org, before.id, parent.id));
     const after = { ...before, parentProjectId: parent.id, version: 2 };
-    const command = { project: after, previousParentId: null, expectedVersion: 1, treeVersion, change: change(org) };
+    const tree = { treeVersion, treeGrowth };
+    const command = { project: after, previousParentId: null, expectedVersion: 1, ...tree, change: change(org) };
     return async () => expect(await unwrap(storage.projects.move(command))).toEqual(done);
   },
   'projects.delete': own(async ({ projects }, made) => {

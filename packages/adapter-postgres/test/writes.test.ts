@@ -161,8 +161,13 @@ await describeOnEngines(everyEngine, (engine) => {
         previousParentId: root.id,
         expectedVersion: 1,
         treeVersion: 1,
+        treeGrowth: (await unwrap(storage.projects.moveFacts(org, moved.id, null))).treeGrowth,
         change: change(org),
       };
+      // A move goes by the height of what it moves, which every child that was made since may have changed.
+      expect(await unwrap(storage.projects.move({ ...move, treeGrowth: move.treeGrowth - 1 }))).toEqual(
+        refused('stale'),
+      );
       expect(await unwrap(storage.projects.move(move))).toEqual(done);
       expect(await child(1)).toEqual(refused('stale'));
       expect(await child(2)).toEqual(done);

@@ -39,16 +39,14 @@ export interface Dialect {
   hasVariable(column: string, key: string): string;
 
   /**
-   * Deletes those rows of a table whose `stream` and `sequence` a query names, of the org that both know as `:org`. Spelled so that the engine
-   * goes by the names that it was given, and neither reads nor locks the org's other rows.
+   * How deletions that hang together are made.
+   *
+   * - `together`: as one statement that answers `deleted`, how many rows the last of them took.
+   * - `listed`: one by one, each of the rows whose `stream` and `sequence` stand in a JSON list of such objects and whose org is `:org`. The
+   *   list is read before, so that rows which stay are neither looked at nor locked.
    */
-  deleteNamed(table: string, named: string): string;
-
-  /**
-   * Several deletions as one statement that answers `deleted`, how many rows the last of them took; `null` where the engine has no such
-   * statement and they are sent one by one, in order.
-   */
-  together(deletions: readonly string[]): string | null;
+  readonly deleting:
+    { together(deletions: readonly string[]): string } | { listed(table: string, list: string): string };
 }
 
 export type Row = Readonly<Record<string, unknown>>;

@@ -11,4 +11,4 @@ export type { Arguments, Parameter, Statement } from './statement.ts';
 export { sqlStorage } from './storage.ts';
 export { tables } from './tables.ts';
 export type { ColumnType, Constraint, Table } from './tables.ts';
-export { storableTime } from './time.ts';
+export { isoTime, storableTime } from './time.ts';

@@ -106,25 +106,33 @@ export function journalStatements(dialect: Dialect) {
   };
 }
 
-/** Keys, then what waits, then entries: one statement, or one after the other. The last counts. */
-function pruning(dialect: Dialect, undelivered: 'keep' | 'drop'): readonly Statement[] {
-  const { table } = dialect;
-  const waiting = `SELECT 1 FROM ${table('journal_queue')} q WHERE q.org_id = j.org_id AND q.stream = j.stream AND q.sequence = j.sequence`;
-  const old = (which: string) =>
-    `SELECT j.stream, j.sequence FROM ${table('journal')} j WHERE j.org_id = :org::text AND j.at < :before::time ${which}
-    ORDER BY j.at, j.id LIMIT :limit::integer`;
-  const among = (name: 'journal' | 'journal_queue', which: string) => dialect.deleteNamed(table(name), old(which));
+interface Pruning {
+  /** Lists what is to go, where the deletions have to be told. */
+  readonly look: Statement | null;
+  /** Keys, then what waits, then entries. What the last of them took is what counts. */
+  readonly deletions: readonly Statement[];
+}
 
+function pruning(dialect: Dialect, undelivered: 'keep' | 'drop'): Pruning {
+  const { table, deleting } = dialect;
+  const waiting = `SELECT 1 FROM ${table('journal_queue')} q WHERE q.org_id = j.org_id AND q.stream = j.stream AND q.sequence = j.sequence`;
+  const old = `SELECT j.stream, j.sequence FROM ${table('journal')} j
+    WHERE j.org_id = :org::text AND j.at < :before::time ${undelivered === 'keep' ? `AND NOT EXISTS (${waiting})` : ''}
+    ORDER BY j.at, j.id LIMIT :limit::integer`;
   const keys = `DELETE FROM ${table('idempotency_keys')} WHERE org_id = :org::text AND expires_at <= :now::time`;
-  const keeping = [keys, among('journal', `AND NOT EXISTS (${waiting})`)];
-  // Sent one by one, a second pruner may come between: then what still waits is left to the next call.
-  const one = dialect.together(
-    undelivered === 'keep' ? keeping : [keys, among('journal_queue', ''), among('journal', '')],
-  );
+  const from = undelivered === 'keep' ? (['journal'] as const) : (['journal_queue', 'journal'] as const);
+
   const name = `journal.prune+${undelivered}`;
-  if (one !== null) return [compile(dialect, name, one, 'writes')];
-  const deletions = undelivered === 'keep' ? keeping : [keys, among('journal_queue', ''), keeping[1]!];
-  return deletions.map((deletion, index) => compile(dialect, `${name}+${index}`, deletion, 'writes'));
+  const deletion = (text: string, index: number) => compile(dialect, `${name}+${index}`, text, 'writes');
+  if ('listed' in deleting) {
+    const listed = from.map((one) => deleting.listed(table(one), ':listed::json'));
+    return { look: compile(dialect, `${name}+look`, old), deletions: [keys, ...listed].map(deletion) };
+  }
+  const named = from.map(
+    (one) =>
+      `DELETE FROM ${table(one)} WHERE org_id = :org::text AND (stream, sequence) IN (SELECT d.stream, d.sequence FROM (${old}) d)`,
+  );
+  return { look: null, deletions: [deleting.together([keys, ...named])].map(deletion) };
 }
 
 export function sqlJournal(session: Session, statements: ReturnType<typeof journalStatements>): JournalRepository {
@@ -282,14 +290,12 @@ export function sqlJournal(session: Session, statements: ReturnType<typeof journ
 
     prune: ({ orgId, before, now, undelivered, limit }) =>
       answer(async () => {
+        const { look, deletions } = statements.prune[undelivered];
+        const given = { org: orgId, before, now, limit };
+        const listed = look === null ? null : JSON.stringify(await read(session, look, given));
         let deleted = 0;
-        for (const statement of statements.prune[undelivered]) {
-          const given = Object.fromEntries(
-            Object.entries({ org: orgId, before, now, limit }).filter(([name]) =>
-              statement.parameters.some((parameter) => parameter.name === name),
-            ),
-          );
-          deleted = Number((await read(session, statement, given))[0]!['deleted']);
+        for (const deletion of deletions) {
+          deleted = Number((await read(session, deletion, { ...given, listed }))[0]!['deleted']);
         }
         return deleted;
       }),

@@ -102,6 +102,7 @@ export interface Found {
   } | null;
   /** 0 without a tree. */
   readonly treeVersion: number;
+  readonly treeGrowth: number;
 }
 
 /**

@@ -89,7 +89,7 @@ export function projectStatements(dialect: Dialect) {
         UNION ALL
         SELECT l.id, l.level FROM line l
       )
-      SELECT ${columns}, m.level AS moved_level, h.height, t.version AS tree_version, ${keyColumns(dialect, 'k')}
+      SELECT ${columns}, m.level AS moved_level, h.height, t.version AS tree_version, t.growth AS tree_growth, ${keyColumns(dialect, 'k')}
       FROM (SELECT 1 AS one) o
         LEFT JOIN (SELECT MAX(b.level) AS height FROM below b) h ON 1 = 1
         LEFT JOIN ${table('org_trees')} t ON t.org_id = :org::text
@@ -104,7 +104,7 @@ export function projectStatements(dialect: Dialect) {
 export function sqlProjects(session: Session, statements: ReturnType<typeof projectStatements>): ProjectRepository {
   return {
     /**
-     * org tree held at its version (only under a parent) → project → environments → journal. A parent that is deleted meanwhile fails the
+     * org tree grown at its version (only under a parent) → project → environments → journal. A parent that is deleted meanwhile fails the
      * foreign key, so that deleting needs no word with the tree.
      */
     create: ({ project, environments, treeVersion, change }) =>
@@ -113,7 +113,7 @@ export function sqlProjects(session: Session, statements: ReturnType<typeof proj
           name: planName('projects.create', change, ...treeVariant(treeVersion), `${environments.length}`),
           orgId: change.orgId,
           steps: [
-            ...(treeVersion === null ? [] : [holdTree(change, treeVersion)]),
+            ...(treeVersion === null ? [] : [growTree(change, treeVersion)]),
             {
               do: 'insert',
               table: 'projects',
@@ -185,6 +185,7 @@ export function sqlProjects(session: Session, statements: ReturnType<typeof proj
           height: Number(first['height'] ?? 1),
           parentLineage: rows.filter((row) => Number(row['moved_level'] ?? 0) > 0).map(toProject),
           treeVersion: Number(first['tree_version'] ?? 0),
+          treeGrowth: Number(first['tree_growth'] ?? 0),
           key: toKey(first),
         };
       }),
@@ -219,13 +220,13 @@ export function sqlProjects(session: Session, statements: ReturnType<typeof proj
       ),
 
     /** org tree moved on → project → journal. Every other move, and every create under a parent, decided on the tree as it was, and is stale. */
-    move: ({ project, expectedVersion, treeVersion, change }) =>
+    move: ({ project, expectedVersion, treeVersion, treeGrowth, change }) =>
       answer(() =>
         write<'not_found' | 'stale'>(session, change, {
           name: planName('projects.move', change, ...treeVariant(treeVersion)),
           orgId: change.orgId,
           steps: [
-            moveTree(change, treeVersion),
+            moveTree(change, treeVersion, treeGrowth),
             {
               do: 'update',
               table: 'projects',
@@ -246,7 +247,7 @@ export function sqlProjects(session: Session, statements: ReturnType<typeof proj
             ...atVersion(project.id, expectedVersion),
             verdict: (found) =>
               atVersion(project.id, expectedVersion).verdict(found) ??
-              (found.treeVersion === treeVersion ? null : 'stale'),
+              (found.treeVersion === treeVersion && found.treeGrowth === treeGrowth ? null : 'stale'),
           },
         }),
       ),
@@ -325,25 +326,26 @@ function atVersion(projectId: string, version: number): Diagnosis<'not_found' | 
 const treeVariant = (treeVersion: number | null) =>
   treeVersion === null ? [] : [treeVersion === 0 ? 'first' : 'tree'];
 
-/** The tree stays as it is until the write commits. Shared: many creates under parents pass side by side, none beside a move. */
-function holdTree(change: Change, treeVersion: number): Step<'stale'> {
+/** No move comes in between, and every move that was decided on before is stale. Creates only wait for one another. */
+function growTree(change: Change, treeVersion: number): Step<'stale'> {
   if (treeVersion === 0) return plantTree(change);
   return {
-    do: 'hold',
+    do: 'update',
     table: 'org_trees',
-    stays: 'unchanged',
+    set: { growth: { plus: 1 }, updated_at: change.at },
     where: { org_id: change.orgId, version: treeVersion },
+    rows: 1,
     else: 'stale',
   };
 }
 
-function moveTree(change: Change, treeVersion: number): Step<'stale'> {
+function moveTree(change: Change, treeVersion: number, treeGrowth: number): Step<'stale'> {
   if (treeVersion === 0) return plantTree(change);
   return {
     do: 'update',
     table: 'org_trees',
     set: { version: { plus: 1 }, updated_at: change.at },
-    where: { org_id: change.orgId, version: treeVersion },
+    where: { org_id: change.orgId, version: treeVersion, growth: treeGrowth },
     rows: 1,
     else: 'stale',
   };
@@ -353,7 +355,7 @@ function plantTree({ orgId, at }: Change): Step<'stale'> {
   return {
     do: 'insert',
     table: 'org_trees',
-    rows: [{ org_id: orgId, version: 1, created_at: at, updated_at: at }],
+    rows: [{ org_id: orgId, version: 1, growth: 0, created_at: at, updated_at: at }],
     violations: { vivarium_org_tree: 'stale' },
   };
 }

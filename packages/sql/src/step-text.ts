@@ -2,7 +2,7 @@
 import type { Dialect } from './dialect.ts';
 import type { Assignment, Below, Condition as Compared, Step, Value } from './plan.ts';
 import type { Parameter } from './statement.ts';
-import { columnType } from './tables.ts';
+import { columnType, tables } from './tables.ts';
 import type { ColumnType } from './tables.ts';
 
 type Condition = Compared | Below<string>;
@@ -60,11 +60,14 @@ export function rowsText(
   };
 }
 
-/** The values of a step, in the order in which the functions above ask for placeholders: set before where. */
-export function stepValues(dialect: Dialect, step: Step): unknown[] {
-  const values: unknown[] = [];
+/**
+ * The values of a step, put behind those that are there already, in the order in which the functions above ask for placeholders: set before
+ * where. Every write comes by here, so it makes nothing that it does not give back.
+ */
+export function stepValues(dialect: Dialect, step: Step, values: unknown[] = []): unknown[] {
+  const types: Readonly<Record<string, ColumnType>> = tables[step.table];
   const bind = (column: string, value: Value) =>
-    values.push(value === null ? null : dialect.bind(columnType(step.table, column), value));
+    values.push(value === null ? null : dialect.bind(types[column]!, value));
 
   if (step.do === 'insert') {
     const columns = Object.keys(step.rows[0]);
@@ -74,9 +77,15 @@ export function stepValues(dialect: Dialect, step: Step): unknown[] {
     return values;
   }
   if (step.do === 'update') {
-    for (const [column, value] of columnsOf<Assignment>(step.set)) if (!isRelative(value)) bind(column, value);
+    const set: Readonly<Record<string, Assignment>> = step.set;
+    for (const column of Object.keys(set)) {
+      const value = set[column]!;
+      if (!isRelative(value)) bind(column, value);
+    }
   }
-  for (const [column, condition] of columnsOf<Condition>(step.where)) {
+  const where: Readonly<Record<string, Condition>> = step.where;
+  for (const column of Object.keys(where)) {
+    const condition = where[column]!;
     if (hasOperand(condition)) bind(column, operandOf(condition));
   }
   return values;

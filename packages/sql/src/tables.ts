@@ -38,6 +38,7 @@ export const tables = {
   org_trees: {
     org_id: 'text',
     version: 'integer',
+    growth: 'integer',
     created_at: 'time',
     updated_at: 'time',
   },

@@ -65,7 +65,7 @@ export function diagnosisStatements(dialect: Dialect) {
       'diagnosis',
       `SELECT ${keyColumns(dialect, 'k')},
         p.version AS project_version, p.environment_count, p.default_environment_id,
-        e.version AS environment_version, t.version AS tree_version,
+        e.version AS environment_version, t.version AS tree_version, t.growth AS tree_growth,
         et.version AS type_version, et.state AS type_state, et.live_count, et.max_number_of_instances,
         ei.version AS instance_version, ei.pending_change_id, ei.live_name_key AS instance_live_name_key
       FROM (SELECT 1 AS one) o
@@ -190,6 +190,7 @@ async function find({ dialect, executor, diagnosis }: Session, plan: Plan): Prom
             live: row['instance_live_name_key'] != null,
           },
     treeVersion: Number(row['tree_version'] ?? 0),
+    treeGrowth: Number(row['tree_growth'] ?? 0),
   };
 }
 

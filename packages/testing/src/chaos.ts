@@ -2,7 +2,7 @@ import type { Client, CommandOptions, EnvironmentRef, JournalEntry, ResultAsync,
 import { unwrap } from '@vivarium/core';
 import { describe, expect, test } from 'vitest';
 
-import { checkOrg } from './chaos-check.ts';
+import { chaosLimits, checkOrg } from './chaos-check.ts';
 import { together } from './answers.ts';
 import { seededRandom } from './seeded-random.ts';
 import type { SeededRandom } from './seeded-random.ts';
@@ -36,8 +36,6 @@ interface Command {
   /** Remembers what was made. */
   readonly learn?: (answer: unknown, org: ChaosOrg) => void;
 }
-
-export const chaosLimits = { environmentsPerProject: 8 };
 
 const clientCount = 24;
 const environmentNames = Array.from({ length: 14 }, (_, index) => `Environment ${index}`);

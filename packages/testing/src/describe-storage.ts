@@ -17,6 +17,7 @@ import { testFidelity } from './fidelity.ts';
 import { testIdempotency } from './idempotency.ts';
 import { testIsolation } from './isolation.ts';
 import { testJournal } from './journal.ts';
+import { testKeys } from './keys.ts';
 import { testModel } from './model.ts';
 import { testPaging } from './paging.ts';
 import { testProjects } from './projects.ts';
@@ -39,6 +40,7 @@ const themes: readonly ((suite: Suite) => void)[] = [
   testEphemeralPort,
   testErrors,
   testEphemeralErrors,
+  testKeys,
   testCanary,
   testRaces,
   testChaos,

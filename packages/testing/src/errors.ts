@@ -367,6 +367,16 @@ export function testErrors(suite: Suite): void {
         expect(new Set(answers)).toEqual(new Set(['storage_failure']));
       });
 
+      test('closing one storage closes no other', async () => {
+        const { org, ada } = suite.inNewOrg();
+        await unwrap(ada.projects.create({ name: 'P' }));
+        const second = await suite.harness.another();
+        const there = suite.vivarium({ storage: second }).as({ org, type: 'user', id: 'ada' });
+        expect((await unwrap(there.projects.list())).items).toHaveLength(1);
+        await unwrap(second.close());
+        expect((await unwrap(ada.projects.list())).items).toHaveLength(1);
+      });
+
       test('a fresh storage on the same database goes on', async () => {
         const { org, ada } = suite.inNewOrg();
         await unwrap(ada.projects.create({ name: 'P' }));

@@ -1,5 +1,6 @@
-import { unwrap } from '@vivarium/core';
-import type { Environment, Project } from '@vivarium/core';
+import { err, StorageFailure, unwrap } from '@vivarium/core';
+import type { Environment, Project, ResultAsync } from '@vivarium/core';
+import type { Storage } from '@vivarium/core/storage';
 import { describe, expect, test } from 'vitest';
 
 import { codeOf, refused, together } from './answers.ts';
@@ -73,6 +74,22 @@ export function testIdempotency(suite: Suite): void {
       }
       expect(await suite.harness.raw.count('keys', org)).toBeLessThanOrEqual(1);
     });
+
+    test.each(everyCommandMethod)(
+      '%s: sent again after its answer was lost, has had its effect once',
+      async (method) => {
+        const { org, ada } = suite.inNewOrg();
+        const world = await makeWorld(ada);
+        const entries = await suite.harness.raw.count('journal', org);
+        const storage = losingAnswers(suite.harness.storage);
+        const unlucky = suite.vivarium({ storage }).as({ org, type: 'user', id: 'ada' });
+        const options = { idempotencyKey: 'a key' };
+        const error = await refused(everyCommand[method].call(unlucky, world, options), 'storage_failure');
+        expect(error.outcome).toBe('unknown');
+        await unwrap(everyCommand[method].call(ada, world, options));
+        expect(await suite.harness.raw.count('journal', org)).toBe(entries + 1);
+      },
+    );
 
     test('a key that has expired is written over in the same write', async () => {
       const clock = fakeClock();
@@ -236,4 +253,40 @@ export function testIdempotency(suite: Suite): void {
 function written(answer: unknown): unknown {
   if (typeof answer !== 'object' || answer === null || !('acceptedAt' in answer)) return answer;
   return { ...answer, acceptedAt: null, executionPipelineId: null, executionId: null };
+}
+
+/** The same storage behind a connection that breaks after every write, before its answer has come. */
+function losingAnswers(storage: Storage<unknown>): Storage<unknown> {
+  const lost = <T>(written: ResultAsync<T, StorageFailure>): ResultAsync<T, StorageFailure> =>
+    written.andThen(() => err(new StorageFailure('the connection was lost', { retryable: true, outcome: 'unknown' })));
+  const { projects, environments, ephemeral } = storage;
+  return {
+    ...storage,
+    ephemeral: {
+      ...ephemeral,
+      createType: (command) => lost(ephemeral.createType(command)),
+      writeType: (command) => lost(ephemeral.writeType(command)),
+      createInstance: (command) => lost(ephemeral.createInstance(command)),
+      writeInstance: (command) => lost(ephemeral.writeInstance(command)),
+      removeInstance: (command) => lost(ephemeral.removeInstance(command)),
+      startChange: (command) => lost(ephemeral.startChange(command)),
+      endChange: (command) => lost(ephemeral.endChange(command)),
+      writeSecret: (command) => lost(ephemeral.writeSecret(command)),
+    },
+    projects: {
+      ...projects,
+      create: (command) => lost(projects.create(command)),
+      update: (command) => lost(projects.update(command)),
+      move: (command) => lost(projects.move(command)),
+      delete: (command) => lost(projects.delete(command)),
+    },
+    environments: {
+      ...environments,
+      create: (command) => lost(environments.create(command)),
+      update: (command) => lost(environments.update(command)),
+      setVariables: (command) => lost(environments.setVariables(command)),
+      makeDefault: (command) => lost(environments.makeDefault(command)),
+      delete: (command) => lost(environments.delete(command)),
+    },
+  };
 }

@@ -164,6 +164,42 @@ export function testProjects(suite: Suite): void {
       expect(again.id).not.toBe(project.id);
     });
 
+    test('a move that was decided before the subtree grew is decided again', async () => {
+      const { org, ada } = suite.inNewOrg();
+      const { projects } = suite.harness.storage;
+      const deep = await chainOf(ada, 'deep', 14);
+      const moving = await chainOf(ada, 'moving', 2);
+      const parent = deep.at(-1)!;
+      const facts = await unwrap(projects.moveFacts(org, moving[0]!.id, parent.id));
+      expect(facts).toMatchObject({ height: 2, project: { id: moving[0]!.id } });
+      await unwrap(ada.projects.create({ name: 'a third level', parentProjectId: moving[1]!.id }));
+
+      const at = new Date();
+      const entry = {
+        id: '01936f5e-0000-7000-8000-0000000000aa',
+        orgId: org,
+        subject: { type: 'project', id: moving[0]!.id },
+        stream: moving[0]!.id,
+        sequence: 2,
+        action: 'project.moved',
+        actor: { type: 'user', id: 'ada' },
+        at,
+        data: {},
+      };
+      const late = await unwrap(
+        projects.move({
+          project: { ...facts.project!, parentProjectId: parent.id, version: 2, updatedAt: at },
+          previousParentId: null,
+          expectedVersion: 1,
+          treeVersion: facts.treeVersion,
+          treeGrowth: facts.treeGrowth,
+          change: { orgId: org, at, entry, key: null },
+        }),
+      );
+      expect(late).toEqual({ done: false, refused: 'stale' });
+      await refused(ada.projects.move(moving[0]!.id, { parentProjectId: parent.id }), 'limit_reached');
+    });
+
     test('names are free again after a rename and after a deletion', async () => {
       const { ada } = suite.inNewOrg();
       const a = await unwrap(ada.projects.create({ name: 'A' }));

@@ -130,19 +130,23 @@ export function testRaces(suite: Suite): void {
       }
     });
 
-    test('deleting the default while another becomes it leaves a default that exists', async () => {
+    test('an heir that is deleted while it inherits leaves a default that exists', async () => {
       const { both } = await racers();
-      for (let round = 0; round < 10; round++) {
+      for (let round = 0; round < 12; round++) {
         const project = await unwrap(
           both(0).projects.create({ name: `P ${round}`, environments: [{ name: 'A' }, { name: 'B' }, { name: 'C' }] }),
         );
         const [a, b, c] = await environmentsOf(both(0), project);
-        const answers = await Promise.all([
-          codeOf(both(0).environments.delete(a!.ref, { promote: b!.ref })),
-          codeOf(both(1).environments.delete(b!.ref)),
-          codeOf(both(0).environments.makeDefault(b!.ref)),
-          codeOf(both(1).environments.makeDefault(c!.ref)),
-        ]);
+        const promote = round % 3 === 0 ? {} : { promote: b!.ref };
+        const calls = [
+          () => codeOf(both(1).environments.delete(b!.ref)),
+          () => codeOf(both(0).environments.delete(a!.ref, promote)),
+          ...(round % 2 === 0 ? [() => codeOf(both(1).environments.makeDefault(c!.ref))] : []),
+          ...(round % 4 < 2 ? [() => codeOf(both(0).environments.makeDefault(b!.ref))] : []),
+        ];
+        // Every order, because what is sent first mostly arrives first.
+        const order = calls.map((_, index) => calls[(index + round) % calls.length]!);
+        const answers = await together(order.length, (index) => order[index]!());
         expect(unexpected(answers, ['ok', 'not_found', 'stale_version', 'last_environment'])).toEqual([]);
         await oneDefault(both(0), project);
       }
@@ -267,6 +271,28 @@ export function testRaces(suite: Suite): void {
       expect(answers.filter((code) => code === 'limit_reached').length).toBeGreaterThanOrEqual(1);
       expect(unexpected(answers, ['ok', 'limit_reached'])).toEqual([]);
       expect(await everyParentExists(both(0))).toBeLessThanOrEqual(16);
+    });
+
+    test('a subtree that grows while it moves down stays within 16 levels', async () => {
+      const { both } = await racers();
+      const top = await unwrap(both(0).projects.create({ name: 'Top' }));
+      let leaf = await unwrap(both(0).projects.create({ name: 'Root' }));
+      const root = leaf;
+      for (let level = 2; level <= 15; level++) {
+        leaf = await unwrap(both(0).projects.create({ name: `Level ${level}`, parentProjectId: leaf.id }));
+      }
+      for (let round = 0; round < 6; round++) {
+        const calls = [
+          () => codeOf(both(0).projects.move(root.id, { parentProjectId: top.id })),
+          () => codeOf(both(1).projects.create({ name: 'Level 16', parentProjectId: leaf.id })),
+        ];
+        const answers = await together(2, (index) => untilSettled(calls[(index + round) % 2]!));
+        expect(answers.toSorted()).toEqual(['limit_reached', 'ok']);
+        expect(await everyParentExists(both(0))).toBe(16);
+        await unwrap(both(0).projects.move(root.id, { parentProjectId: null }));
+        const grown = await both(0).projects.getByName('Level 16');
+        if (grown.isOk()) await unwrap(both(0).projects.delete(grown.value.id));
+      }
     });
 
     test('nothing is created in a project that is gone', async () => {

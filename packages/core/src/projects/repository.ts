@@ -18,6 +18,8 @@ export interface MoveFacts {
   /** The new parent first, its root last; empty when it moves to the root, or when the new parent does not exist. */
   readonly parentLineage: readonly StoredProject[];
   readonly treeVersion: number;
+  /** How many projects were ever made under a parent: whether the subtree may have grown since. */
+  readonly treeGrowth: number;
   readonly key: KeyRecord | null;
 }
 
@@ -25,7 +27,8 @@ export interface MoveFacts {
 export interface ProjectRepository {
   /**
    * Writes a project with its first environments, the first of which is its default. With a parent, guards that the org's tree is still
-   * at `treeVersion` (`stale`), so that neither depth nor parent can have changed; such creates do not disturb one another.
+   * at `treeVersion` (`stale`), so that neither depth nor parent can have changed; such creates do not disturb one another, but
+   * each moves the tree's growth on, so that no move goes by a height that is out of date.
    */
   create(command: {
     readonly project: StoredProject;
@@ -59,12 +62,13 @@ export interface ProjectRepository {
     readonly change: Change;
   }): Stored<Written<'not_found' | 'stale' | 'name_taken'>>;
 
-  /** Hangs the project under `project.parentProjectId`, guarding project and tree versions; the tree's version moves on. */
+  /** Hangs the project under `project.parentProjectId`, guarding the project's version and the tree's version and growth; the tree's version moves on. */
   move(command: {
     readonly project: StoredProject;
     readonly previousParentId: string | null;
     readonly expectedVersion: number;
     readonly treeVersion: number;
+    readonly treeGrowth: number;
     readonly change: Change;
   }): Stored<Written<'not_found' | 'stale'>>;
 

@@ -295,6 +295,7 @@ export class Projects {
               previousParentId: before.parentProjectId,
               expectedVersion: before.version,
               treeVersion: facts.treeVersion,
+              treeGrowth: facts.treeGrowth,
               change: change(
                 {
                   subject: subject(target),

@@ -18,6 +18,7 @@ export function memoryProjects(session: Session): ProjectRepository {
           return named(org, project.nameKey) === null ? null : 'name_taken';
         },
         (org) => {
+          if (project.parentProjectId !== null) org.treeGrowth++;
           org.projects.set(project.id, row(project));
           for (const environment of environments) org.environments.set(environment.id, environmentRow(environment));
         },
@@ -54,6 +55,7 @@ export function memoryProjects(session: Session): ProjectRepository {
           height: heightOf(org, id),
           parentLineage: lineageOf(org, parentProjectId),
           treeVersion: org.treeVersion,
+          treeGrowth: org.treeGrowth,
           key: keptUnder(org, keyId),
         };
       }),
@@ -76,14 +78,15 @@ export function memoryProjects(session: Session): ProjectRepository {
         },
       ),
 
-    move: ({ project, expectedVersion, treeVersion, change }) =>
+    move: ({ project, expectedVersion, treeVersion, treeGrowth, change }) =>
       write(
         session,
         change,
         (org) => {
           const there = org.projects.get(project.id);
           if (there === undefined) return 'not_found';
-          if (there.version !== expectedVersion || org.treeVersion !== treeVersion) return 'stale';
+          if (there.version !== expectedVersion) return 'stale';
+          if (org.treeVersion !== treeVersion || org.treeGrowth !== treeGrowth) return 'stale';
           return project.parentProjectId === null || org.projects.has(project.parentProjectId) ? null : 'stale';
         },
         (org) => {

@@ -30,6 +30,7 @@ export interface EnvironmentRow extends Omit<StoredEnvironment, 'variables'> {
 /** What is stored for one org. Orgs share nothing, so that nothing can be read across them. */
 export interface OrgTables {
   treeVersion: number;
+  treeGrowth: number;
   readonly projects: Map<string, StoredProject>;
   readonly environments: Map<string, EnvironmentRow>;
   readonly journal: JournalEntry[];
@@ -66,6 +67,7 @@ export class MemoryTables {
     if (org === undefined) {
       org = {
         treeVersion: 0,
+        treeGrowth: 0,
         projects: new Map(),
         environments: new Map(),
         journal: [],

@@ -4,11 +4,11 @@ import type { Client } from '@vivarium/core';
 import { memoryStorage } from '@vivarium/core/memory';
 import { describe, expect, test } from 'vitest';
 
-import { modelLimits } from '../../testing/src/model-commands.ts';
-import type { ModelClient } from '../../testing/src/model-commands.ts';
-import { compareSides } from '../../testing/src/model.ts';
-import { sequentialIds } from '../../testing/src/sequential-ids.ts';
-import { PlainModel } from './model/plain-model.ts';
+import { modelLimits } from '../../src/model-commands.ts';
+import type { ModelClient } from '../../src/model-commands.ts';
+import { compareSides } from '../../src/model.ts';
+import { sequentialIds } from '../../src/sequential-ids.ts';
+import { PlainModel } from './plain-model.ts';
 
 const commands = Number(process.env['VIVARIUM_TEST_MODEL_COMMANDS'] ?? 10_000);
 const seed = Number(process.env['VIVARIUM_TEST_SEED'] ?? Math.floor(Date.now() / 86_400_000));

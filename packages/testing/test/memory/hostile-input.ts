@@ -3,7 +3,7 @@ import { isVivariumError, methodErrors } from '@vivarium/core';
 import type { Client, Method, Result } from '@vivarium/core';
 import { expect } from 'vitest';
 
-import type { SeededRandom } from '../../testing/src/seeded-random.ts';
+import type { SeededRandom } from '../../src/seeded-random.ts';
 
 /** What nobody should send, made anew for each call because some of it can be changed. */
 const hostile: readonly (() => unknown)[] = [

@@ -4,11 +4,11 @@ import { memoryStorage } from '@vivarium/core/memory';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { fakeClock } from '../../testing/src/fake-clock.ts';
-import { carryOut, drafts, modelLimits, nothingKnown, passTime } from '../../testing/src/model-commands.ts';
-import { seededRandom } from '../../testing/src/seeded-random.ts';
-import { everyCall } from '../../testing/src/every-call.ts';
-import { makeWorld, worldRunner } from '../../testing/src/world.ts';
+import { fakeClock } from '../../src/fake-clock.ts';
+import { carryOut, drafts, modelLimits, nothingKnown, passTime } from '../../src/model-commands.ts';
+import { seededRandom } from '../../src/seeded-random.ts';
+import { everyCall } from '../../src/every-call.ts';
+import { makeWorld, worldRunner } from '../../src/world.ts';
 import { emptyTally, watched } from './hostile-input.ts';
 
 const calls = Number(process.env['VIVARIUM_TEST_FUZZ_CALLS'] ?? 20_000);

@@ -1,3 +1,0 @@
-import { describeStorage, memoryHarness } from '../../testing/src/index.ts';
-
-describeStorage('memory', memoryHarness);

@@ -1,0 +1,3 @@
+import { describeStorage, memoryHarness } from '../../src/index.ts';
+
+describeStorage('memory', memoryHarness);
