@@ -28,6 +28,8 @@ const dialect: Dialect = {
   before: (columns) => columns.join(),
   contains: (text) => text,
   hasVariable: (column) => column,
+  jsonList: (fields) => Object.keys(fields).join(),
+  later: (time) => time,
   deleting: { together: (deletions) => deletions.join('; ') },
 };
 
