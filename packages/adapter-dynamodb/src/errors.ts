@@ -91,7 +91,7 @@ export function toStorageFailure(thrown: unknown, intent: Intent, table: string)
 
   const { name } = cause;
   if (name === 'ResourceNotFoundException') {
-    return refused(`the table ${table}, or its index, does not exist: run storage.migrate()`);
+    return refused(`the table ${table}, its index, or the table of secrets does not exist: run storage.migrate()`);
   }
   if (forbidden.has(name)) {
     return refused(

@@ -327,6 +327,33 @@ await describeOnEngines(['dynamodb'], (engine) => {
       for (const times of seen) expect(times).toBeGreaterThan(0);
     });
 
+    test('a type and its parts that were read at two instants are read again', async () => {
+      const { org, type } = await newWorld();
+      const client = clientAt(engine.url);
+      let reads = 0;
+      client.middlewareStack.add(
+        (next, context) => async (args) => {
+          const before = await next(args);
+          if (context.commandName !== 'BatchGetItemCommand' || ++reads > 1) return before;
+          const written = { type: { ...type, version: 2 }, previousNameKey: type.nameKey, expectedVersion: 1 };
+          await did(port().writeType({ ...written, secret: { put: definitionOf('S') }, change: changeIn(org) }));
+          const after = await next(args);
+          // A batch may have seen one item before the write, and the other behind it.
+          const itemsOf = ({ output }: typeof before) =>
+            (output as { Responses: Record<string, { sk: { S: string } }[]> }).Responses[bench.table]!;
+          itemsOf(before)[itemsOf(before).findIndex(({ sk }) => sk.S === '#')] = itemsOf(after).find(
+            ({ sk }) => sk.S === '#',
+          )!;
+          return before;
+        },
+        { step: 'initialize' },
+      );
+      const { ephemeral } = dynamodbStorage({ client, table: bench.table });
+      const { found } = unwrap(await ephemeral.getType(org, type.id));
+      expect([found!.version, found!.secrets.length, reads]).toEqual([2, 1, 2]);
+      client.destroy();
+    });
+
     test('a deleted project leaves no data key in the list of its org', async () => {
       const ada = bench.as('keys');
       const { dataKeys } = bench.storage;
