@@ -9,9 +9,11 @@ export async function serve(answer: (request: Request) => Promise<Response>): Pr
     const hasBody = method !== 'GET' && method !== 'HEAD';
     const request = new Request(new URL(url, 'http://127.0.0.1'), {
       method,
-      headers: Object.entries(headers).flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])),
+      headers: Object.entries(headers).flatMap(([name, value]): [string, string][] =>
+        typeof value === 'string' ? [[name, value]] : [],
+      ),
       ...(hasBody ? { body: Readable.toWeb(incoming), duplex: 'half' } : {}),
-    } as RequestInit);
+    });
     answer(request)
       .catch(() => new Response(null, { status: 500 }))
       .then(async (response) => {

@@ -251,7 +251,11 @@ await describeOnEngines(servers, (engine) => {
       const { journal } = db.storage.within(client);
       expect(await unwrap(journal.acknowledge(lease, claimed!.entries[0]!.entry))).toBe(true);
       const taking = claim('second', afterwards);
-      await waiting().finally(() => client.query('COMMIT'));
+      try {
+        await waiting();
+      } finally {
+        await client.query('COMMIT');
+      }
       client.release();
       expect(await taking).toBe(null);
     });

@@ -298,7 +298,7 @@ export function testEphemeralPort(suite: Suite): void {
         expect((await unwrap(port().getType(org, type.id))).found?.liveInstances).toBe(0);
       }
       const { items } = (await unwrap(port().listInstances(org, { typeId: type.id }, { limit: 9, after: null })))!;
-      expect(items.map(({ name, state }) => [name, state]).sort()).toEqual([
+      expect(items.map(({ name, state }) => [name, state]).toSorted(([, a], [, b]) => (a! < b! ? -1 : 1))).toEqual([
         ['the one', 'acknowledged_cleanup'],
         ['the one', 'destroyed'],
       ]);

@@ -30,10 +30,13 @@ export async function openEngineDesk(): Promise<EngineDesk> {
   };
   const answers = (): Promise<(RunningEngine | Unavailable)[]> => Promise.all(asked.values());
 
-  const server = createServer(async (request, response) => {
+  const server = createServer((request, response) => {
     const name = request.url?.slice(1) ?? '';
-    if (!Object.hasOwn(engines, name)) return response.writeHead(404).end();
-    response.end(JSON.stringify(await ask(name as EngineName)));
+    if (!Object.hasOwn(engines, name)) return void response.writeHead(404).end();
+    ask(name as EngineName).then(
+      (engine) => response.end(JSON.stringify(engine)),
+      (error: Error) => response.destroy(error),
+    );
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -45,7 +48,7 @@ export async function openEngineDesk(): Promise<EngineDesk> {
     close: async () => {
       server.close();
       server.closeAllConnections();
-      await Promise.all((await answers()).map((answer) => 'stop' in answer && answer.stop()));
+      await Promise.all((await answers()).flatMap((answer) => ('stop' in answer ? [answer.stop()] : [])));
     },
   };
 }
