@@ -44,8 +44,7 @@ async function makeHarness(open: () => Promise<Database>, url: string): Promise<
       return postgresStorage({ pool }, { schema });
     },
 
-    transaction: (work) =>
-      transaction(connection, work as (given: PostgresTransaction) => Promise<'commit' | 'rollback'>),
+    transaction: (work) => transaction(connection, work),
 
     async reset() {
       for (const table of tables) await db.query(`TRUNCATE ${schema}.${table} CASCADE`);

@@ -5,7 +5,7 @@ import { describeOnEngines } from '@vivarium/engines/vitest';
 import { CamelCasePlugin, Kysely, ParseJSONResultsPlugin, PGliteDialect, PostgresDialect, sql } from 'kysely';
 import type { Transaction } from 'kysely';
 import { randomUUID } from 'node:crypto';
-import pg from 'pg';
+import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import type { PostgresTransaction } from '../src/index.ts';
