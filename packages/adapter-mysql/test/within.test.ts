@@ -1,5 +1,5 @@
 /** Writes inside the host's own transaction, in each form in which a host can have one. */
-import type { Storage } from '@vivarium/core/storage';
+import type { ResultAsync, Storage, StorageFailure } from '@vivarium/core/storage';
 import { describeOnEngines } from '@vivarium/engines/vitest';
 import { CamelCasePlugin, Kysely, MysqlDialect, ParseJSONResultsPlugin, sql } from 'kysely';
 import type { Transaction } from 'kysely';
@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { MysqlTransaction } from '../src/index.ts';
 import { database, everyEngine } from './databases.ts';
 import type { Database } from './databases.ts';
-import { changeIn, newEnvironment, newKey, unwrap, writeProject } from './making.ts';
+import { changeIn, claimLane, newEnvironment, newKey, next, unwrap, writeProject } from './making.ts';
 
 const org = 'within';
 const page = { limit: 50, after: null };
@@ -217,14 +217,44 @@ await describeOnEngines(everyEngine, (engine) => {
       });
 
       test('what others changed since the transaction first looked is seen, or ends it', async () => {
-        const { environments } = await writeProject(storage, org, ['A', 'B']);
+        const { environments } = await writeProject(storage, org, ['A', 'B', 'C']);
+        const [renamed, gone] = [environments[1]!, environments[2]!];
+        const renaming = () => ({
+          environment: next(renamed),
+          previousNameKey: 'b',
+          expectedVersion: 1,
+          change: changeIn(org),
+        });
+        const deletion = { environment: { ...gone, isDefault: false }, promote: null };
+        const late: Readonly<Record<string, (there: Storage) => ResultAsync<{ done: boolean }, StorageFailure>>> = {
+          stale: (there) => there.environments.update(renaming()),
+          not_found: (there) => there.environments.makeDefault({ ref: gone, change: changeIn(org) }),
+        };
+        for (const [refused, write] of Object.entries(late)) {
+          await opened(async (open) => {
+            await open.ask('SELECT COUNT(*) FROM vivarium_projects, vivarium_environments');
+            if (refused === 'stale') await unwrap(storage.environments.update(renaming()));
+            else await unwrap(storage.environments.delete({ ...deletion, change: changeIn(org) }));
+            const answer = await write(inside(open));
+            if (engine.name === 'mariadb-snapshot') expect(answer._unsafeUnwrapErr().transaction).toBe('lost');
+            else expect(answer._unsafeUnwrap()).toEqual({ done: false, refused });
+            return 'rollback';
+          });
+        }
+      });
+
+      test('the outbox can be worked off', async () => {
         await opened(async (open) => {
-          await open.ask('SELECT COUNT(*) FROM vivarium_projects, vivarium_environments');
-          const gone = { environment: { ...environments[1]!, isDefault: false }, promote: null };
-          expect(await unwrap(storage.environments.delete({ ...gone, change: changeIn(org) }))).toEqual({ done: true });
-          const late = await inside(open).environments.makeDefault({ ref: environments[1]!, change: changeIn(org) });
-          if (engine.name === 'mariadb-snapshot') expect(late._unsafeUnwrapErr().transaction).toBe('lost');
-          else expect(late._unsafeUnwrap()).toEqual({ done: false, refused: 'not_found' });
+          const there = inside(open);
+          const { lease, entry } = await claimLane(there);
+          expect(await unwrap(there.journal.acknowledge(lease, entry))).toBe(true);
+          const prune = {
+            orgId: lease.orgId,
+            before: new Date('2099-01-01'),
+            now: new Date(),
+            undelivered: 'keep',
+          } as const;
+          expect(await unwrap(there.journal.prune({ ...prune, limit: 9 }))).toBe(1);
           return 'rollback';
         });
       });
