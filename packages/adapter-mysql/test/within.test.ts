@@ -33,8 +33,8 @@ const forms: Readonly<Record<string, (db: Database) => Opening>> = {
   'a connection with promises': (db) => async (work) => {
     const given = await db.pool.getConnection();
     await given.beginTransaction();
-    await given[await work({ given, ask: (text) => given.query(text) })]();
-    given.release();
+    const ask = (text: string) => given.query(text);
+    await ended(work({ given, ask }), ask).finally(() => given.destroy());
   },
 
   'a connection with callbacks': (db) => async (work) => {
@@ -44,15 +44,14 @@ const forms: Readonly<Record<string, (db: Database) => Opening>> = {
         given.query(text, (error: unknown, rows: unknown) => (error ? reject(error as Error) : resolve(rows)));
       });
     await ask('START TRANSACTION');
-    await ask(await work({ given, ask }));
-    given.destroy();
+    await ended(work({ given, ask }), ask).finally(() => given.destroy());
   },
 
   'a session without autocommit': (db) => async (work) => {
     const given = await db.pool.getConnection();
-    await given.query('SET autocommit = 0');
-    await given[await work({ given, ask: (text) => given.query(text) })]();
-    given.destroy();
+    const ask = (text: string) => given.query(text);
+    await ask('SET autocommit = 0');
+    await ended(work({ given, ask }), ask).finally(() => given.destroy());
   },
 
   'a transaction of Kysely': (db) => async (work) => {
@@ -60,20 +59,30 @@ const forms: Readonly<Record<string, (db: Database) => Opening>> = {
     const transaction = kysely.transaction().execute(async (given: Transaction<Record<string, never>>) => {
       if ((await work({ given, ask: (text) => sql.raw(text).execute(given) })) === 'rollback') throw new RolledBack();
     });
-    await transaction.catch((thrown: unknown) => {
-      if (!(thrown instanceof RolledBack)) throw thrown;
-    });
-    await kysely.destroy();
+    await transaction
+      .catch((thrown: unknown) => {
+        if (!(thrown instanceof RolledBack)) throw thrown;
+      })
+      .finally(() => kysely.destroy());
   },
 
   'a controlled transaction of Kysely': (db) => async (work) => {
     const kysely = overKysely(db);
     const given = await kysely.startTransaction().execute();
-    const end = await work({ given, ask: (text) => sql.raw(text).execute(given) });
-    await given[end]().execute();
-    await kysely.destroy();
+    const end = (text: string) => given[text as 'commit' | 'rollback']().execute();
+    await ended(work({ given, ask: (text) => sql.raw(text).execute(given) }), end).finally(() => kysely.destroy());
   },
 };
+
+/** Ends a transaction as the work in it said, and rolls it back when the work failed. */
+async function ended(work: Promise<'commit' | 'rollback'>, end: (how: string) => Promise<unknown>): Promise<void> {
+  let how: 'commit' | 'rollback' = 'rollback';
+  try {
+    how = await work;
+  } finally {
+    await end(how);
+  }
+}
 
 /** Kysely writes values into the text, as a host would that has turned backslashes off. */
 function overKysely(db: Database) {
