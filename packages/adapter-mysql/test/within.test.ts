@@ -56,21 +56,26 @@ const forms: Readonly<Record<string, (db: Database) => Opening>> = {
 
   'a transaction of Kysely': (db) => async (work) => {
     const kysely = overKysely(db);
-    const transaction = kysely.transaction().execute(async (given: Transaction<Record<string, never>>) => {
-      if ((await work({ given, ask: (text) => sql.raw(text).execute(given) })) === 'rollback') throw new RolledBack();
-    });
-    await transaction
-      .catch((thrown: unknown) => {
-        if (!(thrown instanceof RolledBack)) throw thrown;
-      })
-      .finally(() => kysely.destroy());
+    try {
+      await kysely.transaction().execute(async (given: Transaction<Record<string, never>>) => {
+        if ((await work({ given, ask: (text) => sql.raw(text).execute(given) })) === 'rollback') throw new RolledBack();
+      });
+    } catch (thrown) {
+      if (!(thrown instanceof RolledBack)) throw thrown;
+    } finally {
+      await kysely.destroy();
+    }
   },
 
   'a controlled transaction of Kysely': (db) => async (work) => {
     const kysely = overKysely(db);
     const given = await kysely.startTransaction().execute();
     const end = (text: string) => given[text as 'commit' | 'rollback']().execute();
-    await ended(work({ given, ask: (text) => sql.raw(text).execute(given) }), end).finally(() => kysely.destroy());
+    try {
+      await ended(work({ given, ask: (text) => sql.raw(text).execute(given) }), end);
+    } finally {
+      await kysely.destroy();
+    }
   },
 };
 
