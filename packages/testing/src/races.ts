@@ -386,7 +386,7 @@ async function inEveryOrder(round: number, calls: readonly (() => Promise<string
   const first = round % calls.length;
   const ahead = Math.floor(round / calls.length);
   return together(calls.length, async (index) => {
-    for (let turn = 0; turn < ahead && index !== first; turn++) await null;
+    for (let turn = 0; turn < ahead && index !== first; turn++) await Promise.resolve();
     return untilSettled(calls[index]!);
   });
 }
