@@ -1,12 +1,15 @@
 import { storableTime } from '@vivarium/sql';
 import type { Constraint, Dialect, Table } from '@vivarium/sql';
 
-/** The two families of servers. What they spell alike is the dialect; what they do not is in `schema.ts` and `plan-text.ts`. */
+/** The two families of servers. */
 export type Flavour = 'mysql' | 'mariadb';
 
 export const defaultPrefix = 'vivarium_';
 
-/** One dialect for both: statements are made before anybody knows which server will answer. */
+/**
+ * One dialect for both: statements are made before anybody knows which server will answer. What the two spell in different ways is in
+ * `schema.ts` and `plan-text.ts`.
+ */
 export function mysqlDialect(prefix: string): Dialect {
   return {
     table: (name) => tableName(prefix, name),

@@ -41,7 +41,7 @@ const ownSession = `SET NAMES utf8mb4, SESSION autocommit = 1, SESSION sql_mode 
 
 /** A pool of our own. It connects when it is first used. */
 export function ownPool(connectionString: string, multiStatements: boolean): Source {
-  const pool = mysql.createPool({ uri: connectionString, charset: 'utf8mb4', multipleStatements: multiStatements });
+  const pool = open(connectionString, multiStatements);
   const prepared = new WeakSet<object>();
   let closed = false;
   const lend = lendFrom(pool, async (line, use) => {
@@ -64,6 +64,15 @@ export function ownPool(connectionString: string, multiStatements: boolean): Sou
       });
     },
   };
+}
+
+/** The error of a URL that is none repeats it, with its password. */
+function open(uri: string, multipleStatements: boolean) {
+  try {
+    return mysql.createPool({ uri, charset: 'utf8mb4', multipleStatements });
+  } catch {
+    throw new TypeError('the connectionString of mysqlStorage must be a URL: mysql://user:password@host:3306/database');
+  }
 }
 
 function lendFrom(pool: DriverPool, meet: typeof introduce): Lend {

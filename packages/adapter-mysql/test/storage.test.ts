@@ -50,6 +50,12 @@ describe('mysqlStorage', () => {
     expect(() => mysqlStorage(connection as MysqlStorageConnection, options)).toThrow(TypeError);
   });
 
+  test('does not repeat a password when it refuses a URL', () => {
+    const construct = () => mysqlStorage({ connectionString: 'mysql://user:hunter2@host:nonsense/db' });
+    expect(construct).toThrow(/must be a URL/);
+    expect(everythingIn(thrownBy(construct))).not.toContain('hunter2');
+  });
+
   test('connects when it is first used, and says that it could not', async () => {
     const failure = (await mysqlStorage({ pool }).projects.get(org, randomUUID()))._unsafeUnwrapErr();
     expect(failure).toMatchObject({ code: 'storage_failure', retryable: true, outcome: 'none', transaction: null });
@@ -308,6 +314,25 @@ await describeOnEngines(everyEngine, (engine) => {
       await pool.end();
     });
 
+    test('a key is searched for as it is: nothing in it stands for anything else', async () => {
+      const { project } = await writeProject(db.storage, org, ['A']);
+      const variables = [
+        { key: 'API_URL', value: 'key' },
+        { key: 'a-b', value: 'APIxURL' },
+      ];
+      const environment = { ...newEnvironment(project.id, 'B'), variables };
+      await unwrap(db.storage.environments.create({ environment, maximum: 9, change: changeIn(org) }));
+      const found = async (variableKey: string) => {
+        const page = { limit: 9, after: null };
+        return (await unwrap(db.storage.environments.search(org, project.id, { variableKey }, page)))!.items.length;
+      };
+      expect([await found('API_URL'), await found('a-b')]).toEqual([1, 1]);
+      // Patterns, another case, parts, and what stands in a value.
+      for (const other of ['API_UR_', 'a_b', 'API%', '%', 'api_url', 'API', 'key', 'APIxURL']) {
+        expect([other, await found(other)]).toEqual([other, 0]);
+      }
+    });
+
     test('an error shows neither the statement nor a value', async () => {
       const secret = `secret-${randomUUID()}`;
       const { project } = await writeProject(db.storage, org, ['A']);
@@ -319,6 +344,38 @@ await describeOnEngines(everyEngine, (engine) => {
       expect(shown).toContain('1406');
       expect(shown).not.toContain(secret);
       expect(shown).not.toMatch(/INSERT|UPDATE|vivarium_environments/);
+    });
+
+    test('a database user needs no more rights than are said', async () => {
+      const name = new URL(db.url).pathname.slice(1);
+      const asUser = async (rights: string, tablePrefix: string) => {
+        const url = new URL(db.url);
+        [url.username, url.password] = [`u_${randomUUID().slice(0, 8)}`, randomUUID()];
+        await db.query(`CREATE USER '${url.username}'@'%' IDENTIFIED BY '${url.password}'`);
+        await db.query(`GRANT ${rights} ON ${name}.* TO '${url.username}'@'%'`);
+        const drop = () => db.query(`DROP USER '${url.username}'@'%'`);
+        return { storage: mysqlStorage({ connectionString: url.href }, { tablePrefix }), drop };
+      };
+      const migrating = await asUser('SELECT, INSERT, UPDATE, DELETE, CREATE, REFERENCES', 'rights_');
+      await unwrap(migrating.storage.migrate());
+      const working = await asUser('SELECT, INSERT, UPDATE, DELETE', 'rights_');
+      const { environments } = await writeProject(working.storage, org, ['A', 'B']);
+      const ref = environments[1]!;
+      expect(await unwrap(working.storage.environments.makeDefault({ ref, change: changeIn(org) }))).toEqual({
+        done: true,
+      });
+      const prune = { orgId: org, before: new Date(), now: new Date(), undelivered: 'drop', limit: 9 } as const;
+      await unwrap(working.storage.journal.prune(prune));
+      expect(await unwrap(working.storage.status())).toMatchObject({ ready: true });
+
+      const reading = await asUser('SELECT', 'rights_');
+      const refused = (await reading.storage.journal.append(changeIn(org)))._unsafeUnwrapErr();
+      expect(refused).toMatchObject({ retryable: false, outcome: 'none' });
+      expect(refused.message).toContain('may not do this');
+      for (const { storage, drop } of [migrating, working, reading]) {
+        await unwrap(storage.close());
+        await drop();
+      }
     });
 
     test('a constraint that no guard stands for is a failure, and names it', async () => {
@@ -359,6 +416,14 @@ function forget(connection: object, sql: string): boolean {
     statement?.close();
   });
   return known;
+}
+
+function thrownBy(work: () => unknown): unknown {
+  try {
+    return work();
+  } catch (thrown) {
+    return thrown;
+  }
 }
 
 /** An error as a careless log writes it: message, stack, fields, and the same of its causes. */

@@ -1,5 +1,5 @@
 /** Writes inside the host's own transaction, in each form in which a host can have one. */
-import type { Storage } from '@vivarium/core/storage';
+import type { ResultAsync, Storage, StorageFailure } from '@vivarium/core/storage';
 import { describeOnEngines } from '@vivarium/engines/vitest';
 import { CamelCasePlugin, Kysely, MysqlDialect, ParseJSONResultsPlugin, sql } from 'kysely';
 import type { Transaction } from 'kysely';
@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { MysqlTransaction } from '../src/index.ts';
 import { database, everyEngine } from './databases.ts';
 import type { Database } from './databases.ts';
-import { changeIn, newEnvironment, newKey, unwrap, writeProject } from './making.ts';
+import { changeIn, claimLane, newEnvironment, newKey, next, unwrap, writeProject } from './making.ts';
 
 const org = 'within';
 const page = { limit: 50, after: null };
@@ -33,8 +33,8 @@ const forms: Readonly<Record<string, (db: Database) => Opening>> = {
   'a connection with promises': (db) => async (work) => {
     const given = await db.pool.getConnection();
     await given.beginTransaction();
-    await given[await work({ given, ask: (text) => given.query(text) })]();
-    given.release();
+    const ask = (text: string) => given.query(text);
+    await ended(work({ given, ask }), ask).finally(() => given.destroy());
   },
 
   'a connection with callbacks': (db) => async (work) => {
@@ -44,36 +44,50 @@ const forms: Readonly<Record<string, (db: Database) => Opening>> = {
         given.query(text, (error: unknown, rows: unknown) => (error ? reject(error as Error) : resolve(rows)));
       });
     await ask('START TRANSACTION');
-    await ask(await work({ given, ask }));
-    given.destroy();
+    await ended(work({ given, ask }), ask).finally(() => given.destroy());
   },
 
   'a session without autocommit': (db) => async (work) => {
     const given = await db.pool.getConnection();
-    await given.query('SET autocommit = 0');
-    await given[await work({ given, ask: (text) => given.query(text) })]();
-    given.destroy();
+    const ask = (text: string) => given.query(text);
+    await ask('SET autocommit = 0');
+    await ended(work({ given, ask }), ask).finally(() => given.destroy());
   },
 
   'a transaction of Kysely': (db) => async (work) => {
     const kysely = overKysely(db);
-    const transaction = kysely.transaction().execute(async (given: Transaction<Record<string, never>>) => {
-      if ((await work({ given, ask: (text) => sql.raw(text).execute(given) })) === 'rollback') throw new RolledBack();
-    });
-    await transaction.catch((thrown: unknown) => {
+    try {
+      await kysely.transaction().execute(async (given: Transaction<Record<string, never>>) => {
+        if ((await work({ given, ask: (text) => sql.raw(text).execute(given) })) === 'rollback') throw new RolledBack();
+      });
+    } catch (thrown) {
       if (!(thrown instanceof RolledBack)) throw thrown;
-    });
-    await kysely.destroy();
+    } finally {
+      await kysely.destroy();
+    }
   },
 
   'a controlled transaction of Kysely': (db) => async (work) => {
     const kysely = overKysely(db);
     const given = await kysely.startTransaction().execute();
-    const end = await work({ given, ask: (text) => sql.raw(text).execute(given) });
-    await given[end]().execute();
-    await kysely.destroy();
+    const end = (text: string) => given[text as 'commit' | 'rollback']().execute();
+    try {
+      await ended(work({ given, ask: (text) => sql.raw(text).execute(given) }), end);
+    } finally {
+      await kysely.destroy();
+    }
   },
 };
+
+/** Ends a transaction as the work in it said, and rolls it back when the work failed. */
+async function ended(work: Promise<'commit' | 'rollback'>, end: (how: string) => Promise<unknown>): Promise<void> {
+  let how: 'commit' | 'rollback' = 'rollback';
+  try {
+    how = await work;
+  } finally {
+    await end(how);
+  }
+}
 
 /** Kysely writes values into the text, as a host would that has turned backslashes off. */
 function overKysely(db: Database) {
@@ -217,14 +231,44 @@ await describeOnEngines(everyEngine, (engine) => {
       });
 
       test('what others changed since the transaction first looked is seen, or ends it', async () => {
-        const { environments } = await writeProject(storage, org, ['A', 'B']);
+        const { environments } = await writeProject(storage, org, ['A', 'B', 'C']);
+        const [renamed, gone] = [environments[1]!, environments[2]!];
+        const renaming = () => ({
+          environment: next(renamed),
+          previousNameKey: 'b',
+          expectedVersion: 1,
+          change: changeIn(org),
+        });
+        const deletion = { environment: { ...gone, isDefault: false }, promote: null };
+        const late: Readonly<Record<string, (there: Storage) => ResultAsync<{ done: boolean }, StorageFailure>>> = {
+          stale: (there) => there.environments.update(renaming()),
+          not_found: (there) => there.environments.makeDefault({ ref: gone, change: changeIn(org) }),
+        };
+        for (const [refused, write] of Object.entries(late)) {
+          await opened(async (open) => {
+            await open.ask('SELECT COUNT(*) FROM vivarium_projects, vivarium_environments');
+            if (refused === 'stale') await unwrap(storage.environments.update(renaming()));
+            else await unwrap(storage.environments.delete({ ...deletion, change: changeIn(org) }));
+            const answer = await write(inside(open));
+            if (engine.name === 'mariadb-snapshot') expect(answer._unsafeUnwrapErr().transaction).toBe('lost');
+            else expect(answer._unsafeUnwrap()).toEqual({ done: false, refused });
+            return 'rollback';
+          });
+        }
+      });
+
+      test('the outbox can be worked off', async () => {
         await opened(async (open) => {
-          await open.ask('SELECT COUNT(*) FROM vivarium_projects, vivarium_environments');
-          const gone = { environment: { ...environments[1]!, isDefault: false }, promote: null };
-          expect(await unwrap(storage.environments.delete({ ...gone, change: changeIn(org) }))).toEqual({ done: true });
-          const late = await inside(open).environments.makeDefault({ ref: environments[1]!, change: changeIn(org) });
-          if (engine.name === 'mariadb-snapshot') expect(late._unsafeUnwrapErr().transaction).toBe('lost');
-          else expect(late._unsafeUnwrap()).toEqual({ done: false, refused: 'not_found' });
+          const there = inside(open);
+          const { lease, entry } = await claimLane(there);
+          expect(await unwrap(there.journal.acknowledge(lease, entry))).toBe(true);
+          const prune = {
+            orgId: lease.orgId,
+            before: new Date('2099-01-01'),
+            now: new Date(),
+            undelivered: 'keep',
+          } as const;
+          expect(await unwrap(there.journal.prune({ ...prune, limit: 9 }))).toBe(1);
           return 'rollback';
         });
       });

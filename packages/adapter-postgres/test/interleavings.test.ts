@@ -247,17 +247,18 @@ await describeOnEngines(servers, (engine) => {
       const lease = { orgId, lane: claimed!.lane, token: 'first' };
 
       const client = await (db.connection as { pool: pg.Pool }).pool.connect();
-      await client.query('BEGIN');
-      const { journal } = db.storage.within(client);
-      expect(await unwrap(journal.acknowledge(lease, claimed!.entries[0]!.entry))).toBe(true);
-      const taking = claim('second', afterwards);
       try {
+        await client.query('BEGIN');
+        const { journal } = db.storage.within(client);
+        expect(await unwrap(journal.acknowledge(lease, claimed!.entries[0]!.entry))).toBe(true);
+        const taking = claim('second', afterwards);
         await waiting();
-      } finally {
         await client.query('COMMIT');
+        expect(await taking).toBe(null);
+      } finally {
+        await client.query('ROLLBACK');
+        client.release();
       }
-      client.release();
-      expect(await taking).toBe(null);
     });
 
     test('no child of a project that goes, no going of a project that gets a child', async () => {

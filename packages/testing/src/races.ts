@@ -144,9 +144,7 @@ export function testRaces(suite: Suite): void {
           ...(round % 2 === 0 ? [() => codeOf(both(1).environments.makeDefault(c!.ref))] : []),
           ...(round % 4 < 2 ? [() => codeOf(both(0).environments.makeDefault(b!.ref))] : []),
         ];
-        // Every order, because what is sent first mostly arrives first.
-        const order = calls.map((_, index) => calls[(index + round) % calls.length]!);
-        const answers = await together(order.length, (index) => order[index]!());
+        const answers = await inEveryOrder(round, calls);
         expect(unexpected(answers, ['ok', 'not_found', 'stale_version', 'last_environment'])).toEqual([]);
         await oneDefault(both(0), project);
       }
@@ -173,9 +171,10 @@ export function testRaces(suite: Suite): void {
           both(0).projects.create({ name: `P ${round}`, environments: [{ name: 'A' }, { name: 'B' }] }),
         );
         const there = await environmentsOf(both(0), project);
-        const answers = await together(2, (index) =>
-          untilSettled(() => codeOf(both(index).environments.delete(there[index]!.ref))),
-        );
+        const answers = await inEveryOrder(round, [
+          () => codeOf(both(0).environments.delete(there[0]!.ref)),
+          () => codeOf(both(1).environments.delete(there[1]!.ref)),
+        ]);
         expect(answers.toSorted()).toEqual(['last_environment', 'ok']);
         expect(await oneDefault(both(0), project)).toHaveLength(1);
       }
@@ -197,9 +196,9 @@ export function testRaces(suite: Suite): void {
       const { both } = await racers();
       for (let round = 0; round < 8; round++) {
         const parent = await unwrap(both(0).projects.create({ name: `Parent ${round}` }));
-        const [deleted, created] = await Promise.all([
-          untilSettled(() => codeOf(both(0).projects.delete(parent.id))),
-          untilSettled(() => codeOf(both(1).projects.create({ name: `Child ${round}`, parentProjectId: parent.id }))),
+        const [deleted, created] = await inEveryOrder(round, [
+          () => codeOf(both(0).projects.delete(parent.id)),
+          () => codeOf(both(1).projects.create({ name: `Child ${round}`, parentProjectId: parent.id })),
         ]);
         expect([
           ['ok', 'not_found'],
@@ -214,9 +213,9 @@ export function testRaces(suite: Suite): void {
       for (let round = 0; round < 8; round++) {
         const parent = await unwrap(both(0).projects.create({ name: `Parent ${round}` }));
         const child = await unwrap(both(0).projects.create({ name: `Child ${round}` }));
-        const [deleted, moved] = await Promise.all([
-          untilSettled(() => codeOf(both(0).projects.delete(parent.id))),
-          untilSettled(() => codeOf(both(1).projects.move(child.id, { parentProjectId: parent.id }))),
+        const [deleted, moved] = await inEveryOrder(round, [
+          () => codeOf(both(0).projects.delete(parent.id)),
+          () => codeOf(both(1).projects.move(child.id, { parentProjectId: parent.id })),
         ]);
         expect([
           ['ok', 'not_found'],
@@ -231,9 +230,9 @@ export function testRaces(suite: Suite): void {
       for (let round = 0; round < 8; round++) {
         const a = await unwrap(both(0).projects.create({ name: `A ${round}` }));
         const b = await unwrap(both(0).projects.create({ name: `B ${round}` }));
-        const answers = await Promise.all([
-          untilSettled(() => codeOf(both(0).projects.move(a.id, { parentProjectId: b.id }))),
-          untilSettled(() => codeOf(both(1).projects.move(b.id, { parentProjectId: a.id }))),
+        const answers = await inEveryOrder(round, [
+          () => codeOf(both(0).projects.move(a.id, { parentProjectId: b.id })),
+          () => codeOf(both(1).projects.move(b.id, { parentProjectId: a.id })),
         ]);
         expect(answers.toSorted()).toEqual(['ok', 'project_cycle']);
       }
@@ -281,12 +280,11 @@ export function testRaces(suite: Suite): void {
       for (let level = 2; level <= 15; level++) {
         leaf = await unwrap(both(0).projects.create({ name: `Level ${level}`, parentProjectId: leaf.id }));
       }
-      for (let round = 0; round < 6; round++) {
-        const calls = [
+      for (let round = 0; round < 16; round++) {
+        const answers = await inEveryOrder(round, [
           () => codeOf(both(0).projects.move(root.id, { parentProjectId: top.id })),
           () => codeOf(both(1).projects.create({ name: 'Level 16', parentProjectId: leaf.id })),
-        ];
-        const answers = await together(2, (index) => untilSettled(calls[(index + round) % 2]!));
+        ]);
         expect(answers.toSorted()).toEqual(['limit_reached', 'ok']);
         expect(await everyParentExists(both(0))).toBe(16);
         await unwrap(both(0).projects.move(root.id, { parentProjectId: null }));
@@ -378,6 +376,19 @@ export function testRaces(suite: Suite): void {
       vivaria[index % 2]!.as({ org, type: 'user', id: `client ${index}` });
     return { org, both };
   }
+}
+
+/**
+ * Makes the calls at once, and again where one keeps losing the race. Which of them goes first, and by how little, differs from round to
+ * round: where everything is in one process, calls that begin together would always meet in the same way.
+ */
+async function inEveryOrder(round: number, calls: readonly (() => Promise<string>)[]): Promise<string[]> {
+  const first = round % calls.length;
+  const ahead = Math.floor(round / calls.length);
+  return together(calls.length, async (index) => {
+    for (let turn = 0; turn < ahead && index !== first; turn++) await Promise.resolve();
+    return untilSettled(calls[index]!);
+  });
 }
 
 /** A call that keeps losing the race is made again: it is always safe. */
