@@ -72,7 +72,7 @@ await describeOnEngines(['dynamodb'], (engine) => {
         () => port().changeFacts(org, stateChange.id),
         () => port().changeFacts(org, stateChange.id, key),
       ]) {
-        const { operations, readUnits, value } = await ask(load);
+        const { operations, readUnits, value } = await ask<ReturnType<typeof load>>(load);
         expect(unwrap<{ readonly found: unknown }, Error>(value).found).toMatchObject({ type: { id: type.id } });
         expect(operations).toHaveLength(2);
         expect(readUnits).toBeLessThanOrEqual(5);

@@ -327,31 +327,68 @@ await describeOnEngines(['dynamodb'], (engine) => {
       for (const times of seen) expect(times).toBeGreaterThan(0);
     });
 
-    test('a type and its parts that were read at two instants are read again', async () => {
-      const { org, type } = await newWorld();
-      const client = clientAt(engine.url);
-      let reads = 0;
-      client.middlewareStack.add(
-        (next, context) => async (args) => {
-          const before = await next(args);
-          if (context.commandName !== 'BatchGetItemCommand' || ++reads > 1) return before;
-          const written = { type: { ...type, version: 2 }, previousNameKey: type.nameKey, expectedVersion: 1 };
-          await did(port().writeType({ ...written, secret: { put: definitionOf('S') }, change: changeIn(org) }));
-          const after = await next(args);
-          // A batch may have seen one item before the write, and the other behind it.
-          const itemsOf = ({ output }: typeof before) =>
-            (output as { Responses: Record<string, { sk: { S: string } }[]> }).Responses[bench.table]!;
-          itemsOf(before)[itemsOf(before).findIndex(({ sk }) => sk.S === '#')] = itemsOf(after).find(
-            ({ sk }) => sk.S === '#',
-          )!;
-          return before;
-        },
-        { step: 'initialize' },
-      );
-      const { ephemeral } = dynamodbStorage({ client, table: bench.table });
-      const { found } = unwrap(await ephemeral.getType(org, type.id));
-      expect([found!.version, found!.secrets.length, reads]).toEqual([2, 1, 2]);
-      client.destroy();
+    describe('what one request read at two instants', () => {
+      type Items = { pk: { S: string }; sk: { S: string } }[];
+      /** A client whose first request of this kind meets `write`: it sees the item with the sort key `#` at the one side of it, all others at the other. */
+      const tornClient = (
+        command: string,
+        head: 'before' | 'behind',
+        items: (output: object) => Items,
+        write: () => Promise<void>,
+      ) => {
+        const client = clientAt(engine.url);
+        const torn = { reads: 0, storage: dynamodbStorage({ client, table: bench.table }), client };
+        client.middlewareStack.add(
+          (next, context) => async (args) => {
+            const before = await next(args);
+            if (context.commandName !== command || ++torn.reads > 1) return before;
+            await write();
+            const behind = await next(args);
+            const [answer, other] = head === 'behind' ? [before, behind] : [behind, before];
+            const seen = items(answer.output);
+            const isHead = ({ sk }: Items[number]) => sk.S === '#';
+            seen[seen.findIndex(isHead)] = items(other.output).find(isHead)!;
+            return answer;
+          },
+          { step: 'initialize' },
+        );
+        return torn;
+      };
+
+      test('a type and its parts, which are read again', async () => {
+        const { org, type } = await newWorld();
+        const torn = tornClient(
+          'BatchGetItemCommand',
+          'behind',
+          (output) => (output as { Responses: Record<string, Items> }).Responses[bench.table]!,
+          () => {
+            const written = { type: { ...type, version: 2 }, previousNameKey: type.nameKey, expectedVersion: 1 };
+            return did(port().writeType({ ...written, secret: { put: definitionOf('S') }, change: changeIn(org) }));
+          },
+        );
+        const { found } = unwrap(await torn.storage.ephemeral.getType(org, type.id));
+        expect([found!.version, found!.secrets.length, torn.reads]).toEqual([2, 1, 2]);
+        torn.client.destroy();
+      });
+
+      test.each([
+        ['which is not read again where nothing is missing', 'before', 1],
+        ['of which one is missing', 'behind', 2],
+      ] as const)('an instance and its changes, %s', async (_title, head, reads) => {
+        const { org, given, start, end } = await newWorld();
+        const instance = await end(await start(await given('One')), 'failed');
+        const begun = await start(instance);
+        const torn = tornClient(
+          'QueryCommand',
+          head,
+          (output) => (output as { Items: Items }).Items,
+          async () => void (await end(begun, 'failed')),
+        );
+        const page = { limit: 5, after: null };
+        const { items } = unwrap(await torn.storage.ephemeral.listChanges(org, instance.id, page))!;
+        expect([items.map(({ sequence }) => sequence), torn.reads]).toEqual([[2, 1], reads]);
+        torn.client.destroy();
+      });
     });
 
     test('a deleted project leaves no data key in the list of its org', async () => {
