@@ -74,7 +74,7 @@ describe('[memory] fuzz', () => {
           const ada = vivarium.as({ org: 'acme', type: 'user', id: 'ada' });
           const world = await makeWorld(ada);
           const client = watched(ada, random, tally);
-          for (let call = 0; call < 200; call++) {
+          for (let call = 0; call < 50; call++) {
             if (random.integer(20) === 0) clock.advance(random.integer(3_600_000));
             await random.pick(methods).call(client, world);
           }
