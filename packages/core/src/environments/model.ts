@@ -68,29 +68,6 @@ export type StoredVariable =
       readonly description?: string;
     };
 
-const storedVariables = z.array(
-  z.union([
-    z.object({
-      key: z.string(),
-      sensitive: z.literal(true),
-      sealed: z.string(),
-      sealVersion: z.number().int(),
-      description: z
-        .string()
-        .nullish()
-        .transform((text) => text ?? undefined),
-    }),
-    z.object({
-      key: z.string(),
-      value: z.string(),
-      description: z
-        .string()
-        .nullish()
-        .transform((text) => text ?? undefined),
-    }),
-  ]),
-);
-
 /** An environment's variables as they are stored, in the order in which they were written. */
 export type StoredVariables = readonly StoredVariable[];
 
@@ -125,9 +102,22 @@ export function decodeVariables(json: string): StoredVariables {
   } catch {
     throw new InvalidInput([{ path: 'variables', message: 'the stored variables are not JSON' }]);
   }
-  const parsed = storedVariables.safeParse(document);
-  if (parsed.success) return parsed.data as StoredVariables;
+  const variables = Array.isArray(document) ? document.map(readVariable) : [null];
+  if (!variables.includes(null)) return variables as StoredVariables;
   throw new InvalidInput([{ path: 'variables', message: 'the stored variables are not a list of {"key","value"}' }]);
+}
+
+/** By hand, because every read of an environment comes through here. Fields that are not known are left aside. */
+function readVariable(document: unknown): StoredVariable | null {
+  if (typeof document !== 'object' || document === null) return null;
+  const { key, value, sensitive, sealed, sealVersion, description } = document as Record<string, unknown>;
+  if (typeof key !== 'string' || (description != null && typeof description !== 'string')) return null;
+
+  const rest = description == null ? {} : { description };
+  if (sensitive === true && typeof sealed === 'string' && typeof sealVersion === 'number') {
+    return { key, sensitive, sealed, sealVersion, ...rest };
+  }
+  return typeof value === 'string' ? { key, value, ...rest } : null;
 }
 
 /** Names an environment: its project and its own id. An `Environment` is one, too. */
