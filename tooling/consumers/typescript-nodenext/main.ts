@@ -26,10 +26,12 @@ function explain(error: ErrorOf<'environments.create'>): string {
       return error.issues.map(({ path }) => path).join();
     case 'access_denied':
     case 'idempotency_mismatch':
+    case 'key_management_failure':
     case 'not_configured':
     case 'not_found':
     case 'stale_version':
     case 'storage_failure':
+    case 'unsealing_failed':
       return error.message;
   }
 }
