@@ -496,6 +496,18 @@ export function testEphemeralPort(suite: Suite): void {
       expect(await changeOf(org, id)).toMatchObject({ executionId: 'first', tokenHashes: ['c'] });
     });
 
+    test('nothing is found in another org, not even one whose name begins alike', async () => {
+      const { org, given } = inNewOrg();
+      const { instance, stateChange } = await given.start(await given.instance(await given.type()));
+      for (const stranger of [suite.newOrg(), `${org} `, org.toUpperCase()]) {
+        expect((await unwrap(port().getType(stranger, instance.typeId))).found).toBeNull();
+        expect(await unwrap(port().getInstance(stranger, instance.id))).toBeNull();
+        expect((await unwrap(port().facts(stranger, instance.id))).found).toBeNull();
+        expect((await unwrap(port().changeFacts(stranger, stateChange.id))).found).toBeNull();
+        expect((await unwrap(port().listTypes(stranger, { limit: 5, after: null }))).items).toEqual([]);
+      }
+    });
+
     test('a list is newest first, page by page', async () => {
       const { org, given } = inNewOrg();
       let instance = await given.instance(await given.type());
