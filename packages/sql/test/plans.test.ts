@@ -150,7 +150,15 @@ const calls: Readonly<Record<string, Call>> = {
 };
 
 /** Owners before what they own. Whoever locks in another order waits for those who wait for him. */
-const lockOrder = ['org_trees', 'projects', 'environments', 'journal', 'journal_queue', 'idempotency_keys'];
+const lockOrder = [
+  'org_trees',
+  'projects',
+  'data_keys',
+  'environments',
+  'journal',
+  'journal_queue',
+  'idempotency_keys',
+];
 
 function textOf(step: Step): { readonly text: string; readonly placeholders: Placeholders } {
   const placeholders = new Placeholders(dialect);

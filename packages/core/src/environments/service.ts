@@ -582,7 +582,7 @@ export class Environments {
   }
 
   /**
-   * Opens the values of these keys. Opening a sensitive one is journalled.
+   * Opens the values of these keys, and gives them in this order. Opening a sensitive one is journalled.
    *
    * Errors: `not_found` (the environment or one of the keys), `not_configured` where a value is sensitive and there are no keys.
    */
@@ -603,7 +603,8 @@ export class Environments {
         .andThen((found) =>
           revealVariables(this.#scope, found, new Set(keys)).map((opened) => {
             this.#noteAccess(methods.reveal.name, found, keys);
-            return new Map(opened.map(({ key, value }) => [key, new SecretText(value)]));
+            const values = new Map(opened.map(({ key, value }) => [key, value]));
+            return new Map(keys.map((key) => [key, new SecretText(values.get(key)!)]));
           }),
         ),
     );
