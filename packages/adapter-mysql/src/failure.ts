@@ -65,7 +65,7 @@ export function messageOf(thrown: unknown): string {
 
 /**
  * How a try of a plan ended, when it ended in an error that is no failure. `table` is the one that the failed statement writes, as far as
- * that is known: MariaDB names every primary key PRIMARY.
+ * that is known: MariaDB names every primary key PRIMARY. Names of other constraints are quoted as the session's sql_mode has it.
  */
 export function ranInto(thrown: unknown, prefix: string, table: Table | null, doing: Doing): Ran | null {
   if (isConflict(thrown)) return { as: 'conflict', failure: toFailure(thrown, doing) };
@@ -75,9 +75,9 @@ export function ranInto(thrown: unknown, prefix: string, table: Table | null, do
     errno === duplicateEntry
       ? duplicateKey(message, prefix, table)
       : [...childMissing, ...parentNeeded].includes(errno)
-        ? /CONSTRAINT `([^`]+)`/.exec(message)?.[1]
+        ? /CONSTRAINT [`"]([^`"]+)/.exec(message)?.[1]
         : checkFailed.includes(errno)
-          ? /['`]([^'`]+)['`]/.exec(message)?.[1]
+          ? /['`"]([^'`"]+)/.exec(message)?.[1]
           : undefined;
   return name === undefined ? null : { as: 'violated', constraint: constraintOf(prefix, name) };
 }

@@ -10,11 +10,12 @@ import type { Flavour } from './dialect.ts';
 interface Facts {
   readonly flavour: Flavour;
   readonly autocommit: boolean;
+  readonly isolation: string;
 }
 
 const known = new WeakMap<object, Facts>();
 
-/** What is relied on: a pool's connections have to commit by themselves; a connection of the host's may leave that to the host. */
+/** What is relied on: in a pool, each call is a transaction of its own; how a host's transaction is begun and isolated is the host's to say. */
 export type Use = 'pool' | 'transaction';
 
 /** Which server answers here. Rejects when the connection is set so that something would go wrong on it. */
@@ -27,21 +28,34 @@ export async function introduce(line: Line, use: Use): Promise<Flavour> {
   if (use === 'pool' && !facts.autocommit) {
     throw refusal('has autocommit off, and what is read would never end: leave it on for the pool');
   }
+  if (use === 'pool' && facts.isolation === 'READ-UNCOMMITTED') {
+    throw refusal(
+      'reads what others have not committed, and decisions would be made on it: use READ COMMITTED or higher',
+    );
+  }
   return facts.flavour;
 }
 
+/** As variables by name: the one with the isolation level has two names, and asking for one that a server does not have is an error. */
 async function ask(line: Line): Promise<Facts> {
   const { rows } = await line.query(
-    `SELECT VERSION() AS version, @@character_set_client AS sent, @@character_set_connection AS worked_in,
-    @@character_set_results AS received, @@sql_mode AS modes, @@autocommit AS autocommit`,
+    `SHOW SESSION VARIABLES WHERE Variable_name IN ('version', 'character_set_client', 'character_set_connection',
+    'character_set_results', 'sql_mode', 'autocommit', 'tx_isolation', 'transaction_isolation')`,
   );
-  const row = rows[0]!;
-  const version = String(row['version']);
+  const variables = new Map(rows.map((row) => [row['Variable_name'] as string, row['Value'] as string]));
+  const variable = (name: string) => variables.get(name) ?? '';
+  const version = variable('version');
   const flavour: Flavour = /mariadb/i.test(version) ? 'mariadb' : 'mysql';
   refuseOld(flavour, version);
-  refuseCharset(row['sent'], row['worked_in'], row['received'] ?? 'utf8mb4');
-  refuseModes(String(row['modes']));
-  return { flavour, autocommit: Number(row['autocommit']) === 1 };
+  // No character set for results: each column comes in its own.
+  const received = variable('character_set_results') || 'utf8mb4';
+  refuseCharset(variable('character_set_client'), variable('character_set_connection'), received);
+  refuseModes(variable('sql_mode'));
+  return {
+    flavour,
+    autocommit: variable('autocommit') === 'ON',
+    isolation: variable('transaction_isolation') || variable('tx_isolation'),
+  };
 }
 
 const oldest: Readonly<Record<Flavour, readonly [string, readonly number[]]>> = {
@@ -64,8 +78,8 @@ function refuseOld(flavour: Flavour, version: string): void {
   }
 }
 
-function refuseCharset(...charsets: readonly unknown[]): void {
-  const other = charsets.map(String).find((charset) => charset !== 'utf8mb4');
+function refuseCharset(...charsets: readonly string[]): void {
+  const other = charsets.find((charset) => charset !== 'utf8mb4');
   if (other === undefined) return;
   throw refusal(`uses the character set ${other}, and text would be lost: set charset to utf8mb4 for the pool`);
 }

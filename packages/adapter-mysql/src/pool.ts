@@ -37,7 +37,10 @@ export function hostPool(pool: MysqlPool): Source {
 }
 
 /** Set on every connection of our own, whatever the server's defaults are. */
-const ownSession = `SET NAMES utf8mb4, SESSION autocommit = 1, SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION'`;
+const ownSession = [
+  `SET NAMES utf8mb4, SESSION autocommit = 1, SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION'`,
+  'SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ',
+];
 
 /** A pool of our own. It connects when it is first used. */
 export function ownPool(connectionString: string, multiStatements: boolean): Source {
@@ -46,7 +49,7 @@ export function ownPool(connectionString: string, multiStatements: boolean): Sou
   let closed = false;
   const lend = lendFrom(pool, async (line, use) => {
     if (!prepared.has(line.identity)) {
-      await line.query(ownSession);
+      for (const setting of ownSession) await line.query(setting);
       prepared.add(line.identity);
     }
     return introduce(line, use);
