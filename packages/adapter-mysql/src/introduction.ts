@@ -11,6 +11,7 @@ interface Facts {
   readonly flavour: Flavour;
   readonly autocommit: boolean;
   readonly isolation: string;
+  readonly safeUpdates: boolean;
 }
 
 const known = new WeakMap<object, Facts>();
@@ -33,6 +34,11 @@ export async function introduce(line: Line, use: Use): Promise<Flavour> {
       'reads what others have not committed, and decisions would be made on it: use READ COMMITTED or higher',
     );
   }
+  if (use === 'pool' && facts.safeUpdates) {
+    throw refusal(
+      'has sql_safe_updates on, and deletions would be refused at the whim of the optimizer: leave it off for the pool',
+    );
+  }
   return facts.flavour;
 }
 
@@ -40,7 +46,7 @@ export async function introduce(line: Line, use: Use): Promise<Flavour> {
 async function ask(line: Line): Promise<Facts> {
   const { rows } = await line.query(
     `SHOW SESSION VARIABLES WHERE Variable_name IN ('version', 'character_set_client', 'character_set_connection',
-    'character_set_results', 'sql_mode', 'autocommit', 'tx_isolation', 'transaction_isolation')`,
+    'character_set_results', 'sql_mode', 'autocommit', 'sql_safe_updates', 'tx_isolation', 'transaction_isolation')`,
   );
   const variables = new Map(rows.map((row) => [row['Variable_name'] as string, row['Value'] as string]));
   const variable = (name: string) => variables.get(name) ?? '';
@@ -54,6 +60,7 @@ async function ask(line: Line): Promise<Facts> {
   return {
     flavour,
     autocommit: variable('autocommit') === 'ON',
+    safeUpdates: variable('sql_safe_updates') === 'ON',
     isolation: variable('transaction_isolation') || variable('tx_isolation'),
   };
 }

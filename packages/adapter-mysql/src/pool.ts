@@ -38,7 +38,7 @@ export function hostPool(pool: MysqlPool): Source {
 
 /** Set on every connection of our own, whatever the server's defaults are. */
 const ownSession = [
-  `SET NAMES utf8mb4, SESSION autocommit = 1, SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION'`,
+  `SET NAMES utf8mb4, SESSION autocommit = 1, SESSION sql_safe_updates = 0, SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION'`,
   'SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ',
 ];
 

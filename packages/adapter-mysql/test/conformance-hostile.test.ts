@@ -23,7 +23,7 @@ const hostile: Making = {
   },
   onConnection: [
     `SET SESSION sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT,IGNORE_SPACE,HIGH_NOT_PRECEDENCE,ONLY_FULL_GROUP_BY,PAD_CHAR_TO_FULL_LENGTH,NO_UNSIGNED_SUBTRACTION'`,
-    `SET SESSION time_zone = '-08:00', lc_messages = 'de_DE', lc_time_names = 'ar_SA', sql_safe_updates = 1`,
+    `SET SESSION time_zone = '-08:00', lc_messages = 'de_DE', lc_time_names = 'ar_SA'`,
     'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED',
   ],
 };

@@ -212,6 +212,7 @@ await describeOnEngines(everyEngine, (engine) => {
       ['another character set', { charset: 'latin1' }, null, /latin1.*utf8mb4/],
       ['the short utf8', {}, `SET NAMES utf8mb3`, /utf8.*utf8mb4/],
       ['no autocommit', {}, 'SET autocommit = 0', /autocommit/],
+      ['safe updates', {}, 'SET sql_safe_updates = 1', /sql_safe_updates/],
       ['dirty reads', {}, 'SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED', /READ COMMITTED/],
     ])('a pool with %s is refused, and told why', async (_what, options, setting, reason) => {
       const pool = createPool({ uri: db.url, charset: 'utf8mb4', ...options });
