@@ -8,5 +8,5 @@ import { makeHarness } from './harness.ts';
 
 await describeOnEngines(mysql, (engine) => {
   const open = (connectionString: string) => mysqlStorage({ connectionString }, { multiStatements: true });
-  describeStorage(engine.name, () => makeHarness(engine, { open }));
+  describeStorage(engine.name, () => makeHarness(engine, { open }), { chaosCommands: 500, modelCommands: 300 });
 });

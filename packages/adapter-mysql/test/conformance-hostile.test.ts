@@ -16,7 +16,7 @@ const hostile: Making = {
     namedPlaceholders: true,
     stringifyObjects: true,
     jsonStrings: false,
-    maxPreparedStatements: 20,
+    maxPreparedStatements: 50,
     typeCast: (field, next) => (field.type.includes('LONG') ? next() === 1 : field.string()?.toUpperCase()),
     // Rows that an update has found and left as they were are not reported.
     flags: ['-FOUND_ROWS'],
@@ -29,5 +29,5 @@ const hostile: Making = {
 };
 
 await describeOnEngines(['mysql-9', 'mariadb'], (engine) => {
-  describeStorage(engine.name, () => makeHarness(engine, hostile));
+  describeStorage(engine.name, () => makeHarness(engine, hostile), { chaosCommands: 500, modelCommands: 300 });
 });
