@@ -1,6 +1,7 @@
 /**
  * Which errors each method can have. The result types, the reference in the docs and a test come from this one table.
  */
+import type { BuildNumberTaken, CatalogNameTaken, InUse } from './builds/errors.ts';
 import type { EnvironmentNameTaken, LastEnvironment } from './environments/errors.ts';
 import type {
   ActionNotDefined,
@@ -42,12 +43,15 @@ export interface ErrorByCode {
   access_denied: AccessDenied;
   action_not_defined: ActionNotDefined;
   action_required: ActionRequired;
+  build_number_taken: BuildNumberTaken;
   capacity_reached: CapacityReached;
+  catalog_name_taken: CatalogNameTaken;
   change_in_progress: ChangeInProgress;
   change_superseded: ChangeSuperseded;
   environment_name_taken: EnvironmentNameTaken;
   idempotency_mismatch: IdempotencyMismatch;
   illegal_transition: IllegalTransition;
+  in_use: InUse;
   instance_name_taken: InstanceNameTaken;
   invalid_input: InvalidInput;
   invalid_token: InvalidToken;
@@ -156,6 +160,45 @@ export const methodErrors = {
   'ephemeral.secrets.readAll': [...read, 'not_found', 'invalid_token', ...sealing],
   'ephemeral.secrets.write': [...command, 'not_found', 'invalid_token', 'secret_access_denied', ...sealing],
   'ephemeral.sweep': read,
+
+  'builds.catalog.platforms.create': [...command, 'catalog_name_taken'],
+  'builds.catalog.platforms.get': [...read, 'not_found'],
+  'builds.catalog.platforms.getByName': [...read, 'not_found'],
+  'builds.catalog.platforms.list': read,
+  'builds.catalog.platforms.update': [...command, 'not_found', 'catalog_name_taken'],
+  'builds.catalog.platforms.delete': [...command, 'not_found', 'in_use'],
+  'builds.catalog.osVersions.create': [...command, 'catalog_name_taken'],
+  'builds.catalog.osVersions.get': [...read, 'not_found'],
+  'builds.catalog.osVersions.getByName': [...read, 'not_found'],
+  'builds.catalog.osVersions.list': read,
+  'builds.catalog.osVersions.update': [...command, 'not_found', 'catalog_name_taken'],
+  'builds.catalog.osVersions.delete': [...command, 'not_found', 'in_use'],
+  'builds.catalog.imageTypes.create': [...command, 'catalog_name_taken'],
+  'builds.catalog.imageTypes.get': [...read, 'not_found'],
+  'builds.catalog.imageTypes.getByName': [...read, 'not_found'],
+  'builds.catalog.imageTypes.list': read,
+  'builds.catalog.imageTypes.update': [...command, 'not_found', 'catalog_name_taken'],
+  'builds.catalog.imageTypes.delete': [...command, 'not_found', 'in_use'],
+  'builds.milestonePlans.define': [...command, 'not_found'],
+  'builds.milestonePlans.get': [...read, 'not_found'],
+  'builds.start': [...command, 'not_found', 'build_number_taken'],
+  'builds.import': [...command, 'not_found', 'build_number_taken'],
+  'builds.cancel': [...command, 'not_found', 'illegal_transition'],
+  'builds.resume': [...command, 'not_found', 'illegal_transition', 'limit_reached'],
+  'builds.planResume': [...read, 'not_found'],
+  'builds.heartbeat': [...read, 'not_found', 'illegal_transition'],
+  'builds.states.enter': [...command, 'not_found', 'illegal_transition', 'limit_reached'],
+  'builds.states.complete': [...command, 'not_found', 'illegal_transition'],
+  'builds.states.fail': [...command, 'not_found', 'illegal_transition'],
+  'builds.get': [...read, 'not_found'],
+  'builds.getByNumber': [...read, 'not_found'],
+  'builds.list': read,
+  'builds.listStates': [...read, 'not_found'],
+  'builds.listFailures': [...read, 'not_found'],
+  'builds.resolveFailure': [...command, 'not_found', 'illegal_transition'],
+  'builds.attachPackerManifest': [...command, 'not_found'],
+  'builds.stats': read,
+  'builds.sweep': read,
 
   'keys.rewrap': [...read, ...sealing],
   'keys.rotate': [...read, 'not_found', ...sealing],

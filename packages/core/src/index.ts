@@ -93,6 +93,46 @@ export type {
 export type { EnvironmentDiff, VariableDifference } from './environments/rules.ts';
 export type { Environments, RenderInput } from './environments/service.ts';
 
+export { BuildNumberTaken, CatalogNameTaken, InUse } from './builds/errors.ts';
+export type {
+  CatalogEntries,
+  CatalogKind,
+  CatalogSettings,
+  ImageType,
+  OsVersion,
+  Platform,
+} from './builds/catalog-model.ts';
+export type { Catalog, CatalogLists } from './builds/catalog-service.ts';
+export type { BuildHistory, ImportedFailure, ImportedState } from './builds/history.ts';
+export {
+  buildEvents,
+  buildLifecycle,
+  buildStatuses,
+  finalBuildStatuses,
+  legalBuildEvents,
+} from './builds/lifecycle.ts';
+export type { BuildEvent, BuildStatus, BuildTransition } from './builds/lifecycle.ts';
+export type { PackerBuild, PackerManifest } from './builds/manifest.ts';
+export { builtInMilestones } from './builds/model.ts';
+export type {
+  AttemptStatus,
+  Build,
+  BuildFailure,
+  BuildState,
+  BuildStats,
+  FailureStats,
+  Milestone,
+  MilestonePlan,
+  StateStats,
+  StatsFilter,
+} from './builds/model.ts';
+export type { MilestonePlans } from './builds/plans-service.ts';
+export type { FailureInput, NewBuild, ResumePlan } from './builds/rules.ts';
+export type { Builds, BuildWithManifest } from './builds/service.ts';
+export type { BuildStates } from './builds/states-service.ts';
+export type { SweptBuild } from './builds/sweep.ts';
+export type { JsonObject } from './kernel/json.ts';
+
 export { KeyManagementFailure, UnsealingFailed } from './keys/errors.ts';
 export type { GeneratedDataKey, KeyManagement, WrappedDataKey, WrappingContext } from './keys/key-management.ts';
 export { localKeyring } from './keys/local-keyring.ts';

@@ -34,6 +34,35 @@ export type {
 } from '../ephemeral/model.ts';
 export { finalStates, stateChangeTypes } from '../ephemeral/lifecycle.ts';
 export type { InstanceState, StateChangeType } from '../ephemeral/lifecycle.ts';
+export { catalogKinds } from '../builds/catalog-model.ts';
+export type { CatalogKind, ImageType, OsVersion, Platform, StoredEntry } from '../builds/catalog-model.ts';
+export { buildStatuses, finalBuildStatuses } from '../builds/lifecycle.ts';
+export type { BuildStatus } from '../builds/lifecycle.ts';
+export type {
+  AttemptStatus,
+  BuildFailure,
+  BuildStats,
+  EndedAttempt,
+  FailureStats,
+  Milestone,
+  StateStats,
+  StatsFilter,
+  StoredBuild,
+  StoredBuildState,
+  StoredPlan,
+} from '../builds/model.ts';
+export type {
+  BuildFilter,
+  BuildReferences,
+  BuildRepository,
+  CatalogRepository,
+  FailureFilter,
+  NewestPosition,
+  ResumeFacts,
+  StartFacts,
+} from '../builds/repository.ts';
+export type { BuildMove } from '../builds/rules.ts';
+export { buildStats, nearestRank } from '../builds/stats.ts';
 export type { KeyScope, StoredDataKey } from '../keys/model.ts';
 export type { DataKeyRepository } from '../keys/repository.ts';
 export type { PageRequest, StoredPage } from '../kernel/paging.ts';

@@ -1,3 +1,4 @@
+import type { BuildRepository, CatalogRepository } from '../builds/repository.ts';
 import type { EnvironmentRepository } from '../environments/repository.ts';
 import type { EphemeralRepository } from '../ephemeral/repository.ts';
 import type { JournalEntry } from '../journal/model.ts';
@@ -66,6 +67,8 @@ export interface Storage<Transaction = never> {
   readonly projects: ProjectRepository;
   readonly environments: EnvironmentRepository;
   readonly ephemeral: EphemeralRepository;
+  readonly catalog: CatalogRepository;
+  readonly builds: BuildRepository;
   readonly journal: JournalRepository;
   readonly dataKeys: DataKeyRepository;
   /** Creates or upgrades tables. Safe to call from several processes at once. */

@@ -2,6 +2,7 @@ import { compareBytes } from '../../kernel/text.ts';
 import type { StoredProject } from '../../projects/model.ts';
 import type { ProjectRepository } from '../../projects/repository.ts';
 import { environmentRow, row } from './tables.ts';
+import { forgetProject } from './builds.ts';
 import { forgetScope } from './data-keys.ts';
 import type { OrgTables, Session } from './tables.ts';
 import { answer, keptUnder, write } from './writing.ts';
@@ -110,6 +111,7 @@ export function memoryProjects(session: Session): ProjectRepository {
         (org) => {
           org.projects.delete(project.id);
           forgetScope(org, { type: 'project', id: project.id });
+          forgetProject(org, project.id);
           for (const [id, { projectId }] of org.environments) if (projectId === project.id) org.environments.delete(id);
         },
       ),

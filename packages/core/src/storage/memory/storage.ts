@@ -1,5 +1,7 @@
 import { okAsync } from '../../kernel/result.ts';
 import type { Storage } from '../port.ts';
+import { memoryBuilds } from './builds.ts';
+import { memoryCatalog } from './catalog.ts';
 import { memoryDataKeys } from './data-keys.ts';
 import { memoryEnvironments } from './environments.ts';
 import { memoryEphemeral } from './ephemeral.ts';
@@ -22,6 +24,8 @@ export function memoryStorage({ tables = new MemoryTables() }: { readonly tables
     projects: memoryProjects(session),
     environments: memoryEnvironments(session),
     ephemeral: memoryEphemeral(session),
+    catalog: memoryCatalog(session),
+    builds: memoryBuilds(session),
     journal: memoryJournal(session),
     dataKeys: memoryDataKeys(session),
     migrate: () => answer(session, () => ({ applied: [] })),

@@ -1,3 +1,5 @@
+import type { CatalogKind, StoredEntry } from '../../builds/catalog-model.ts';
+import type { BuildFailure, StoredBuild, StoredBuildState, StoredPlan } from '../../builds/model.ts';
 import { encodeVariables } from '../../environments/model.ts';
 import type { StoredEnvironment } from '../../environments/model.ts';
 import type { StoredChange, StoredInstance, StoredSecret, StoredType } from '../../ephemeral/model.ts';
@@ -42,6 +44,15 @@ export interface OrgTables {
   readonly instances: Map<string, StoredInstance>;
   readonly stateChanges: Map<string, StoredChange>;
   readonly secrets: Map<string, StoredSecret>;
+  readonly catalog: Readonly<Record<CatalogKind, Map<string, StoredEntry>>>;
+  /** In the order of their versions, by project. */
+  readonly plans: Map<string, readonly StoredPlan[]>;
+  readonly builds: Map<string, StoredBuild>;
+  /** By build, in their order. */
+  readonly buildStates: Map<string, readonly StoredBuildState[]>;
+  readonly buildFailures: Map<string, BuildFailure>;
+  /** JSON, by build. */
+  readonly manifests: Map<string, string>;
 }
 
 /**
@@ -79,6 +90,12 @@ export class MemoryTables {
         instances: new Map(),
         stateChanges: new Map(),
         secrets: new Map(),
+        catalog: { platform: new Map(), os_version: new Map(), image_type: new Map() },
+        plans: new Map(),
+        builds: new Map(),
+        buildStates: new Map(),
+        buildFailures: new Map(),
+        manifests: new Map(),
       };
       this.#orgs.set(orgId, org);
     }
