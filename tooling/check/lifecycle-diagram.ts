@@ -1,29 +1,41 @@
 /**
- * The diagram in `docs/ephemeral.md` is drawn from the table that the code decides by. This fails when the two differ; `--write` draws it
- * anew.
+ * The diagrams of state machines in the docs are drawn from the tables that the code decides by. This fails when the two differ; `--write` draws
+ * them anew.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import process from 'node:process';
-import { acknowledgements, lifecycle, stateChangeTypes } from '../../packages/core/src/index.ts';
+import {
+  acknowledgements,
+  buildEvents,
+  buildLifecycle,
+  finalBuildStatuses,
+  lifecycle,
+  stateChangeTypes,
+} from '../../packages/core/src/index.ts';
 import { root } from './run.ts';
 
-const file = join(root, 'docs/ephemeral.md');
-const text = readFileSync(file, 'utf8');
-const block = /```mermaid\n[\s\S]*?\n```/;
-const expected = text.replace(block, ['```mermaid', ...diagram(), '```'].join('\n'));
+const diagrams: Readonly<Record<string, () => readonly string[]>> = {
+  'docs/ephemeral.md': ofInstances,
+  'docs/builds.md': ofBuilds,
+};
 
-if (!block.test(text)) throw new Error(`${relative(root, file)} has no diagram to compare`);
-if (process.argv.includes('--write')) {
-  writeFileSync(file, expected);
-} else if (text !== expected) {
-  console.error(`${relative(root, file)} is out of date: run \`node tooling/check/lifecycle-diagram.ts --write\``);
-  process.exit(1);
+for (const [file, diagram] of Object.entries(diagrams)) {
+  const text = readFileSync(join(root, file), 'utf8');
+  const block = /```mermaid\n[\s\S]*?\n```/;
+  if (!block.test(text)) throw new Error(`${file} has no diagram to compare`);
+  const expected = text.replace(block, ['```mermaid', 'stateDiagram-v2', ...diagram(), '```'].join('\n'));
+  if (process.argv.includes('--write')) {
+    writeFileSync(join(root, file), expected);
+  } else if (text !== expected) {
+    console.error(`${file} is out of date: run \`node tooling/check/lifecycle-diagram.ts --write\``);
+    process.exitCode = 1;
+  }
 }
 
 /** Taking an instance down is possible from every settled state: drawn once, so that the rest can be seen. */
-function diagram(): string[] {
-  const lines = ['stateDiagram-v2', '  [*] --> zero_state'];
+function ofInstances(): string[] {
+  const lines = ['  [*] --> zero_state'];
   for (const change of stateChangeTypes) {
     const { from, pending, passed, failed } = lifecycle[change];
     if (change === 'deprovisioning') lines.push(`  any_settled_state --> ${pending}: ${change}`);
@@ -34,4 +46,16 @@ function diagram(): string[] {
   for (const [state, leads] of Object.entries(acknowledgements))
     lines.push(`  ${state} --> ${leads}: acknowledgeCleanUp`);
   return [...lines, '  destroyed --> [*]', '  acknowledged_cleanup --> [*]'];
+}
+
+function ofBuilds(): string[] {
+  const lines = ['  [*] --> pending: start'];
+  for (const event of buildEvents) {
+    const { from, to, atLast } = buildLifecycle[event];
+    for (const status of from) {
+      lines.push(`  ${status} --> ${to}: ${event}`);
+      if (atLast !== undefined) lines.push(`  ${status} --> ${atLast}: ${event} 100`);
+    }
+  }
+  return [...lines, ...[...finalBuildStatuses].map((status) => `  ${status} --> [*]`)];
 }
