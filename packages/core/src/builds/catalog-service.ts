@@ -9,7 +9,7 @@ import { cursorsOf, pageInput } from '../kernel/paging.ts';
 import type { Page, PageInput } from '../kernel/paging.ts';
 import { err, ok, safeTry } from '../kernel/result.ts';
 import type { Result } from '../kernel/result.ts';
-import { displayName, nameKey } from '../kernel/text.ts';
+import { anyText, displayName, nameKey } from '../kernel/text.ts';
 import { method, operation } from '../operation.ts';
 import type { Outcome, Scope } from '../operation.ts';
 import { catalogFields, changeEntry, newEntry, toEntry } from './catalog-model.ts';
@@ -58,7 +58,7 @@ const methods = {
 };
 
 const cursors = Object.fromEntries(
-  Object.entries(lists).map(([kind, list]) => [kind, cursorsOf(`builds.catalog.${list as string}`, z.string())]),
+  Object.entries(lists).map(([kind, list]) => [kind, cursorsOf(`builds.catalog.${list as string}`, anyText)]),
 ) as unknown as Record<CatalogKind, ReturnType<typeof cursorsOf<string>>>;
 
 /** One list of the catalog: the platforms, the OS versions, or the image types that builds refer to (seed 003). */

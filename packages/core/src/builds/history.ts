@@ -65,6 +65,8 @@ export function replayHistory(
 ): Result<ReplayedHistory, InvalidInput> {
   const failures = (history.failures ?? []).map((given) => toFailure(given, id, ids.next()));
   const replay = new Replay(newBuild(history, plan, by, { id, at: history.createdAt }), failures, at);
+  const impossible = replay.begin() ?? unresolvedWithNotes(history.failures ?? []);
+  if (impossible !== null) return err(new InvalidInput([impossible]));
 
   for (const [index, attempt] of history.states.entries()) {
     const issue = replay.attempt(attempt, `states[${index}]`, ids.next());
@@ -73,6 +75,16 @@ export function replayHistory(
   const issue = replay.end(history) ?? replay.unmatched();
   if (issue !== null) return err(new InvalidInput([issue]));
   return ok(replay.outcome());
+}
+
+/** Notes on a failure that nobody has resolved would be lost. */
+function unresolvedWithNotes(failures: readonly ImportedFailure[]): InputIssue | null {
+  for (const [index, { resolved = false, resolutionNotes, resolvedAt }] of failures.entries()) {
+    const field = resolutionNotes != null ? 'resolutionNotes' : resolvedAt != null ? 'resolvedAt' : null;
+    if (resolved || field === null) continue;
+    return { path: `failures[${index}].${field}`, message: 'must not be given for a failure that is not resolved' };
+  }
+  return null;
 }
 
 function toFailure(given: ImportedFailure, buildId: string, id: string): BuildFailure {
@@ -105,6 +117,10 @@ class Replay {
     this.#build = build;
     this.#failures = failures;
     this.#now = now;
+  }
+
+  begin(): InputIssue | null {
+    return this.#isFuture(this.#build.createdAt) ? { path: 'createdAt', message: 'must not be in the future' } : null;
   }
 
   attempt(given: ImportedState, path: string, id: string): InputIssue | null {
@@ -168,16 +184,19 @@ class Replay {
   /** One write makes it, at its first version. A running build shows its sign of life with it. */
   outcome(): ReplayedHistory {
     const heartbeatAt = this.#build.status === 'running' ? this.#now : this.#build.heartbeatAt;
-    const build = { ...this.#build, heartbeatAt, version: 1, updatedAt: this.#now };
+    // What happens next must not come before what has happened here: the other host's clock may be ahead.
+    const updatedAt = this.#build.updatedAt > this.#now ? this.#build.updatedAt : this.#now;
+    const build = { ...this.#build, heartbeatAt, version: 1, updatedAt };
     return { build, states: this.#states, failures: this.#failures };
   }
 
-  #checkTimes({ status, startTime, endTime }: ImportedState, path: string): InputIssue | null {
+  #checkTimes({ status, startTime, endTime, errorMessage }: ImportedState, path: string): InputIssue | null {
     if (startTime < this.#build.updatedAt) {
       return { path: `${path}.startTime`, message: `must not be before ${this.#build.updatedAt.toISOString()}` };
     }
     if (this.#isFuture(startTime)) return { path: `${path}.startTime`, message: 'must not be in the future' };
     if (status === 'started') {
+      if (errorMessage != null) return { path: `${path}.errorMessage`, message: 'must not be given: it is under way' };
       return endTime == null ? null : { path: `${path}.endTime`, message: 'must not be given: it is under way' };
     }
     if (endTime == null) return { path: `${path}.endTime`, message: 'must be given for an attempt that has ended' };

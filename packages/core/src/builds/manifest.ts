@@ -59,17 +59,29 @@ const manifestShape = z
 
 /** Reads a manifest, as the text of the file or parsed. Errors: `invalid_input`, which names the place. */
 export function readManifest(given: unknown): Result<PackerManifest, InvalidInput> {
-  return parsed(given).andThen((value) => {
-    if (!isPlainObject(value)) return refused('', 'must be a JSON object, or the text of one');
-    const problem = unstorable(value);
-    if (problem !== null) return refused(pathOf(problem.path), problem.message);
-    if (utf8Length(JSON.stringify(value)) > maximumManifestBytes) return refused('', tooLarge);
+  try {
+    return checked(given);
+  } catch {
+    // A getter or a proxy: what cannot be read now may not be read later either.
+    return refused('manifest', 'cannot be read');
+  }
+}
 
-    const checked = manifestShape.safeParse(value);
-    if (checked.success) return ok(value as PackerManifest);
+function checked(given: unknown): Result<PackerManifest, InvalidInput> {
+  return parsed(given).andThen((read) => {
+    if (!isPlainObject(read)) return refused('manifest', 'must be a JSON object, or the text of one');
+    const problem = unstorable(read);
+    if (problem !== null) return refused(pathOf(problem.path), problem.message);
+    const json = JSON.stringify(read);
+    if (utf8Length(json) > maximumManifestBytes) return refused('manifest', tooLarge);
+
+    // A copy: what is answered and stored is what was checked, whatever the caller does with its object.
+    const value = JSON.parse(json) as unknown;
+    const shape = manifestShape.safeParse(value);
+    if (shape.success) return ok(value as PackerManifest);
     return err(
       new InvalidInput(
-        checked.error.issues.map(({ path, message }) => ({
+        shape.error.issues.map(({ path, message }) => ({
           path: pathOf(path),
           message: message.replace(/^Invalid input: /, ''),
         })),
@@ -82,11 +94,12 @@ const tooLarge = `must have at most ${maximumManifestBytes.toLocaleString('en')}
 
 function parsed(given: unknown): Result<unknown, InvalidInput> {
   if (typeof given !== 'string') return ok(given);
-  if (given.length > maximumManifestBytes || utf8Length(given) > maximumManifestBytes) return refused('', tooLarge);
+  if (given.length > maximumManifestBytes || utf8Length(given) > maximumManifestBytes)
+    return refused('manifest', tooLarge);
   try {
     return ok(JSON.parse(given.replace(/^\uFEFF/, '')) as unknown);
   } catch {
-    return refused('', 'must be JSON; it ends too early, or something in it is not');
+    return refused('manifest', 'must be JSON; it ends too early, or something in it is not');
   }
 }
 

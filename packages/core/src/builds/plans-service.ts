@@ -30,7 +30,7 @@ const milestones = z
   });
 
 const defineInput = z.strictObject({ projectId: id, milestones, ...commandOptions });
-const getInput = z.strictObject({ projectId: id, version: z.int().min(0).optional() });
+const getInput = z.strictObject({ projectId: id, version: z.int().min(0).max(2_147_483_647).optional() });
 
 const ofProject = ([{ projectId }]: readonly [{ readonly projectId: string }]) => [
   { type: 'milestone_plan', projectId },

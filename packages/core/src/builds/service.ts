@@ -10,6 +10,7 @@ import type { Page, PageInput } from '../kernel/paging.ts';
 import { err, ok, safeTry } from '../kernel/result.ts';
 import type { Result } from '../kernel/result.ts';
 import { freeText } from '../kernel/text.ts';
+import { time, writtenTime } from '../kernel/time.ts';
 import { method, operation } from '../operation.ts';
 import type { Outcome, Scope } from '../operation.ts';
 import { Catalog } from './catalog-service.ts';
@@ -58,7 +59,6 @@ const references = {
 };
 const startInput = z.strictObject({ ...references, ...commandOptions });
 
-const time = z.date();
 const retry = z.int().min(0).max(maximumAttempts);
 const importInput = z.strictObject({
   ...references,
@@ -153,10 +153,10 @@ const methods = {
   sweep: method('builds.sweep', [''], z.tuple([sweepInput]), () => [{ type: 'build' }]),
 };
 
-const newest = z.strictObject({ createdAt: z.iso.datetime().transform((text) => new Date(text)), id: z.string() });
+const newest = z.strictObject({ createdAt: writtenTime.transform((text) => new Date(text)), id });
 const builds = cursorsOf<NewestPosition>('builds', newest);
 const failuresByTime = cursorsOf<NewestPosition>('builds.failures', newest);
-const statesInOrder = cursorsOf<number>('builds.states', z.int());
+const statesInOrder = cursorsOf<number>('builds.states', z.int().min(1).max(maximumAttempts));
 
 const noNewPosition = ({ createdAt, id: at }: NewestPosition): NewestPosition => ({ createdAt, id: at });
 

@@ -6,6 +6,7 @@ import { cursorsOf, pageInput } from '../kernel/paging.ts';
 import type { Page, PageInput } from '../kernel/paging.ts';
 import { err, ok, safeTry } from '../kernel/result.ts';
 import { anyText } from '../kernel/text.ts';
+import { time, writtenTime } from '../kernel/time.ts';
 import { method, operation } from '../operation.ts';
 import type { Outcome, Scope } from '../operation.ts';
 import { deliver } from './delivery.ts';
@@ -15,8 +16,6 @@ import type { JournalFilter, JournalPosition } from './repository.ts';
 
 const word = anyText.min(1).max(200);
 const named = z.strictObject({ type: word, id: word });
-/** A time that every storage can compare with. */
-const time = z.date().min(new Date('1000-01-01T00:00:00.000Z')).max(new Date('9999-12-31T23:59:59.999Z'));
 
 const listInput = z.strictObject({
   subject: named.optional(),
@@ -45,7 +44,7 @@ const methods = {
   prune: method('journal.prune', [''], z.tuple([pruneInput]), theJournal),
 };
 
-const position = z.strictObject({ at: z.iso.datetime({ precision: 3 }).refine((at) => at >= '1000'), id });
+const position = z.strictObject({ at: writtenTime, id });
 const newestFirst = cursorsOf<JournalPosition>('journal', position);
 const oldestFirst = cursorsOf<JournalPosition>('journal.parked', position);
 const positionOf = (entry: JournalEntry): JournalPosition => ({ at: entry.at.toISOString(), id: entry.id });

@@ -42,6 +42,8 @@ export function unstorable(value: unknown, path: readonly (string | number)[] = 
   if (!isPlainObject(value)) return { path, message: 'must be JSON' };
   for (const [key, item] of Object.entries(value)) {
     if (!isStorable(key)) return { path, message: 'has a key with NUL or unpaired surrogates' };
+    // A copy made field by field would lose it, and have another prototype.
+    if (key === '__proto__') return { path, message: 'must not have a key __proto__' };
     const problem = unstorable(item, [...path, key]);
     if (problem !== null) return problem;
   }
