@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe } from 'vitest';
 import type { MakeHarness } from './harness.ts';
 import { createSuite } from './suite.ts';
 import type { Suite, SuiteSize } from './suite.ts';
+import { testBuildErrors } from './builds-errors.ts';
 import { testCanary } from './canary.ts';
 import { testChaos } from './chaos.ts';
 import { testDataKeysPort } from './data-keys-port.ts';
@@ -40,6 +41,7 @@ const themes: readonly ((suite: Suite) => void)[] = [
   testEphemeralPort,
   testErrors,
   testEphemeralErrors,
+  testBuildErrors,
   testKeys,
   testCanary,
   testRaces,

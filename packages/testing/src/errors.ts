@@ -7,6 +7,8 @@ import { describe, expect, test } from 'vitest';
 import { codeOf, refused, together } from './answers.ts';
 import { callByName, everyCall, everyCommand, everyCommandMethod } from './every-call.ts';
 import { malformedCalls } from './malformed-calls.ts';
+import { nowhereBuilds } from './builds-errors.ts';
+import { buildsSnapshot } from './builds-making.ts';
 import { nowhereEphemeral } from './ephemeral-errors.ts';
 import type { Suite } from './suite.ts';
 import { makeWorld } from './world.ts';
@@ -15,12 +17,15 @@ const methods = Object.keys(methodErrors) as readonly Method[];
 
 /**
  * In the table because the result types have them, but never given: what is created in an existing project, or of a type, expects no version and
- * loses no race that would have to be run again; `rewrap` takes no input and opens no value.
+ * loses no race that would have to be run again, nor does what is added to the catalog; `rewrap` takes no input and opens no value.
  */
 const neverGiven = new Set([
   'environments.create stale_version',
   'ephemeral.types.create stale_version',
   'ephemeral.instances.create stale_version',
+  'builds.catalog.platforms.create stale_version',
+  'builds.catalog.osVersions.create stale_version',
+  'builds.catalog.imageTypes.create stale_version',
   'keys.rewrap invalid_input',
   'keys.rewrap unsealing_failed',
 ]);
@@ -105,6 +110,7 @@ export function testErrors(suite: Suite): void {
         ada.environments.reveal(world.staging.ref, { keys: ['HOST', 'NOWHERE'] }),
         ada.journal.retryParked(nowhere),
         ...nowhereEphemeral(ada, world, nowhere),
+        ...nowhereBuilds(ada, world, nowhere),
       ]) {
         expect(await codeOf(answer)).toBe('not_found');
       }
@@ -338,7 +344,8 @@ export function testErrors(suite: Suite): void {
           expect(['none', 'unknown'], method).toContain(error.outcome);
           expect(error.message, 'the adapter translates what its driver throws').not.toContain('failed unexpectedly');
           const read =
-            !(everyCommandMethod as readonly string[]).includes(method) && !/deliver|retryParked|prune/.test(method);
+            !(everyCommandMethod as readonly string[]).includes(method) &&
+            !/deliver|retryParked|prune|heartbeat/.test(method);
           if (read) expect(error, method).toMatchObject({ outcome: 'none' });
         }
         expect(await stateOf(suite, org)).toEqual(before);
@@ -432,7 +439,8 @@ async function stateOf(suite: Suite, org: string): Promise<unknown> {
       suite.harness.raw.count(kind, org),
     ),
   );
-  return { projects, environments, types, instances, journal, parked, counts };
+  const builds = await buildsSnapshot(client);
+  return { projects, environments, types, instances, builds, journal, parked, counts };
 }
 
 /** The same storage, where somebody else is quicker between each load of a tree and the write that follows. */

@@ -1,5 +1,7 @@
 import type { Client, CommandOptions, Method, ResultAsync, VivariumError } from '@vivarium/core';
 
+import { everyBuildCommand, everyBuildRead } from './every-build-call.ts';
+import type { BuildCommandMethod } from './every-build-call.ts';
 import { everyEphemeralCommand, everyEphemeralRead } from './every-ephemeral-call.ts';
 import type { EphemeralCommandMethod } from './every-ephemeral-call.ts';
 import type { World } from './world.ts';
@@ -23,11 +25,12 @@ const commandMethods = [
   'environments.delete',
 ] as const satisfies readonly Method[];
 
-export type CommandMethod = (typeof commandMethods)[number] | EphemeralCommandMethod;
+export type CommandMethod = (typeof commandMethods)[number] | EphemeralCommandMethod | BuildCommandMethod;
 
 export const everyCommandMethod: readonly CommandMethod[] = [
   ...commandMethods,
   ...(Object.keys(everyEphemeralCommand) as EphemeralCommandMethod[]),
+  ...(Object.keys(everyBuildCommand) as BuildCommandMethod[]),
 ];
 
 /** One call of each command that succeeds once in a new world; `other` is the same command with another input. */
@@ -122,6 +125,7 @@ export const everyCommand: Readonly<
     versioned: true,
   },
   ...everyEphemeralCommand,
+  ...everyBuildCommand,
 };
 
 const read: Readonly<Record<Exclude<Method, CommandMethod>, (client: Client<unknown>, world: World) => Answer>> = {
@@ -145,6 +149,7 @@ const read: Readonly<Record<Exclude<Method, CommandMethod>, (client: Client<unkn
   'journal.retryParked': (client, { parkedEntryId }) => client.journal.retryParked(parkedEntryId),
   'journal.prune': (client) => client.journal.prune({ before: new Date('2001-01-01T00:00:00Z'), undelivered: 'drop' }),
   ...everyEphemeralRead,
+  ...everyBuildRead,
 };
 
 /** One call of every method that succeeds in a new world, commands last. */

@@ -259,9 +259,23 @@ function written(answer: unknown): unknown {
 function losingAnswers(storage: Storage<unknown>): Storage<unknown> {
   const lost = <T>(written: ResultAsync<T, StorageFailure>): ResultAsync<T, StorageFailure> =>
     written.andThen(() => err(new StorageFailure('the connection was lost', { retryable: true, outcome: 'unknown' })));
-  const { projects, environments, ephemeral } = storage;
+  const { projects, environments, ephemeral, catalog, builds } = storage;
   return {
     ...storage,
+    catalog: {
+      ...catalog,
+      create: (command) => lost(catalog.create(command)),
+      update: (command) => lost(catalog.update(command)),
+      delete: (command) => lost(catalog.delete(command)),
+    },
+    builds: {
+      ...builds,
+      addPlan: (command) => lost(builds.addPlan(command)),
+      add: (command) => lost(builds.add(command)),
+      move: (command) => lost(builds.move(command)),
+      attachManifest: (command) => lost(builds.attachManifest(command)),
+      resolveFailure: (command) => lost(builds.resolveFailure(command)),
+    },
     ephemeral: {
       ...ephemeral,
       createType: (command) => lost(ephemeral.createType(command)),

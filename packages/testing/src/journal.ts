@@ -2,6 +2,7 @@ import { unwrap } from '@vivarium/core';
 import type { JournalEntry, Method } from '@vivarium/core';
 import { describe, expect, test } from 'vitest';
 
+import { buildEntries } from './builds-journal.ts';
 import { everyCall, everyCommand, everyCommandMethod } from './every-call.ts';
 import type { CommandMethod } from './every-call.ts';
 import { ephemeralEntries } from './ephemeral-journal.ts';
@@ -13,7 +14,17 @@ import type { World } from './world.ts';
 
 export interface Expected {
   readonly action: string;
-  readonly subject: 'project' | 'environment' | 'environment_type' | 'instance';
+  readonly subject:
+    | 'project'
+    | 'environment'
+    | 'environment_type'
+    | 'instance'
+    | 'platform'
+    | 'os_version'
+    | 'image_type'
+    | 'milestone_plan'
+    | 'build'
+    | 'build_failure';
   /** `null`: moves no version, and is a stream of its own. */
   readonly sequence: number | null | ((world: World) => number);
   /** `null`: something new, which has an id of its own. */
@@ -24,6 +35,7 @@ export interface Expected {
 /** What each command of a world writes into the journal. */
 const entries: Readonly<Record<CommandMethod, Expected>> = {
   ...ephemeralEntries,
+  ...buildEntries,
   'projects.create': {
     action: 'project.created',
     subject: 'project',

@@ -1,5 +1,6 @@
 import type { Method } from '@vivarium/core';
 
+import { malformedBuildCalls } from './malformed-build-calls.ts';
 import { malformedEphemeralCalls } from './malformed-ephemeral-calls.ts';
 
 /** Arguments that a method has to refuse, and the path of the issue that it names. */
@@ -241,4 +242,5 @@ export const malformedCalls: Readonly<Record<Method, readonly MalformedCall[]>> 
     { args: [{ before: new Date(), undelivered: 'maybe' }], path: 'undelivered' },
   ],
   ...malformedEphemeralCalls,
+  ...malformedBuildCalls,
 };

@@ -3,6 +3,7 @@ import type { Client } from '@vivarium/core';
 import { describe, expect, test } from 'vitest';
 
 import { codeOf, refused } from './answers.ts';
+import { buildsSnapshot } from './builds-making.ts';
 import { everyCommand, everyCommandMethod } from './every-call.ts';
 import type { Suite } from './suite.ts';
 import { makeWorld } from './world.ts';
@@ -46,6 +47,7 @@ export function testTransactions(suite: Suite): void {
       const { org, ada } = suite.inNewOrg();
       const world = await makeWorld(ada);
       const before = await rows(org);
+      const builds = await buildsSnapshot(ada);
       const ran = await inTransaction(ada, async (inside) => {
         await unwrap(everyCommand[method].call(inside, world, { idempotencyKey: 'k' }));
         return 'rollback';
@@ -63,6 +65,7 @@ export function testTransactions(suite: Suite): void {
         expect(await unwrap(instances.get(instance.id))).toEqual(instance);
       }
       expect(await unwrap(stateChanges.get(world.pending.id))).toEqual(world.pending);
+      expect(await buildsSnapshot(ada)).toEqual(builds);
       const password = await unwrap(ada.ephemeral.secrets.read({ ...world.bearer, name: 'PASSWORD' }));
       expect(password.reveal()).toBe('pa55w0rd');
       expect(await codeOf(everyCommand[method].other(ada, world, { idempotencyKey: 'k' }))).not.toBe(

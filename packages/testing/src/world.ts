@@ -1,14 +1,21 @@
 import { stateChangeTypes, unwrap } from '@vivarium/core';
 import type {
+  Build,
+  BuildFailure,
+  BuildWithManifest,
   Client,
   Environment,
   EnvironmentType,
+  ImageType,
   Instance,
+  OsVersion,
+  Platform,
   Project,
   SecretBearer,
   StateChange,
 } from '@vivarium/core';
 
+import { failedHistory, packerManifest } from './every-build-call.ts';
 import { recordingRunner } from './pipelines.ts';
 
 /** The runner of all worlds: it remembers tokens by the ids of changes, which no two tests share. */
@@ -40,6 +47,18 @@ export interface World {
   readonly pending: StateChange;
   /** What opens the secrets of `pending`; `PASSWORD` has a value. */
   readonly bearer: SecretBearer;
+  /** What `running` and `failed` refer to. */
+  readonly platform: Platform;
+  readonly osVersion: OsVersion;
+  readonly imageType: ImageType;
+  /** Entries of the catalog that no build refers to, changed once. */
+  readonly spare: { readonly platform: Platform; readonly osVersion: OsVersion; readonly imageType: ImageType };
+  /** A build of `project` that has entered 5; its plan is the project's own, with the built-in milestones. */
+  readonly running: Build;
+  /** A build of `project` that has failed at 5 and has a manifest. */
+  readonly failed: BuildWithManifest;
+  /** That failure, which nobody has resolved. */
+  readonly failure: BuildFailure;
 }
 
 /** Makes one of everything; leaves the two projects' journal entries parked. The client's pipelines have to be `worldRunner`. */
@@ -74,10 +93,12 @@ export async function makeWorld(client: Client<unknown>): Promise<World> {
     staging: await unwrap(client.environments.getByName(project.id, 'Staging')),
     parkedEntryId: parked.items[0]!.entry.id,
     ...(await makeEphemeralWorld(client)),
+    ...(await makeBuildWorld(client, project.id)),
   };
 }
 
-type EphemeralWorld = Omit<World, 'project' | 'child' | 'development' | 'staging' | 'parkedEntryId'>;
+type BuildWorld = Pick<World, 'platform' | 'osVersion' | 'imageType' | 'spare' | 'running' | 'failed' | 'failure'>;
+type EphemeralWorld = Omit<World, 'project' | 'child' | 'development' | 'staging' | 'parkedEntryId' | keyof BuildWorld>;
 
 async function makeEphemeralWorld({ ephemeral }: Client<unknown>): Promise<EphemeralWorld> {
   const { types, instances, stateChanges, secrets } = ephemeral;
@@ -127,4 +148,31 @@ async function makeEphemeralWorld({ ephemeral }: Client<unknown>): Promise<Ephem
     pending,
     bearer,
   };
+}
+
+async function makeBuildWorld({ builds }: Client<unknown>, projectId: string): Promise<BuildWorld> {
+  const { platforms, osVersions, imageTypes } = builds.catalog;
+  const platform = await unwrap(platforms.create({ name: 'aws', cloudProvider: 'aws', region: 'eu-central-1' }));
+  const osVersion = await unwrap(osVersions.create({ name: 'rhel-8.8', osFamily: 'rhel', majorVersion: 8 }));
+  const imageType = await unwrap(imageTypes.create({ name: 'base' }));
+  const spares = {
+    platform: await unwrap(platforms.create({ name: 'spare', cloudProvider: 'gcp' })),
+    osVersion: await unwrap(osVersions.create({ name: 'spare', osFamily: 'sles', majorVersion: 15 })),
+    imageType: await unwrap(imageTypes.create({ name: 'spare' })),
+  };
+  const spare = {
+    platform: await unwrap(platforms.update(spares.platform.id, { region: 'europe-west1' })),
+    osVersion: await unwrap(osVersions.update(spares.osVersion.id, { minorVersion: 5 })),
+    imageType: await unwrap(imageTypes.update(spares.imageType.id, { description: 'nobody asked for it' })),
+  };
+  const milestones = Array.from({ length: 21 }, (_, index) => index * 5);
+  await unwrap(builds.milestonePlans.define({ projectId, milestones }));
+
+  const references = { projectId, platformId: platform.id, osVersionId: osVersion.id, imageTypeId: imageType.id };
+  const started = await unwrap(builds.start({ buildNumber: 'running-1', ...references }));
+  const running = await unwrap(builds.states.enter(started.id, { state: 5 }));
+  const old = await unwrap(builds.import({ buildNumber: 'failed-1', ...references, ...failedHistory() }));
+  const failed = await unwrap(builds.attachPackerManifest(old.id, packerManifest));
+  const { items } = await unwrap(builds.listFailures({ buildId: failed.id }));
+  return { platform, osVersion, imageType, spare, running, failed, failure: items[0]! };
 }
