@@ -1,11 +1,8 @@
 /** The manifest that Packer's `manifest` post-processor writes: https://developer.hashicorp.com/packer/docs/post-processors/manifest */
 import * as z from 'zod';
 
-import { InvalidInput } from '../kernel/errors.ts';
 import { isPlainObject, unstorable } from '../kernel/json.ts';
-import type { JsonObject } from '../kernel/json.ts';
-import { err, ok } from '../kernel/result.ts';
-import type { Result } from '../kernel/result.ts';
+import type { JsonObject, JsonProblem } from '../kernel/json.ts';
 import { utf8Length } from '../kernel/text.ts';
 
 /** One artifact in a manifest. Fields that are not known here are kept. */
@@ -57,59 +54,47 @@ const manifestShape = z
     message: 'must be the packer_run_uuid of one of the builds',
   });
 
-/** Reads a manifest, as the text of the file or parsed. Errors: `invalid_input`, which names the place. */
-export function readManifest(given: unknown): Result<PackerManifest, InvalidInput> {
+/**
+ * A manifest, as the text of the file or parsed. What comes out is a copy: what is answered and stored is what was checked, whatever the caller does
+ * with its object.
+ */
+export const packerManifest = z.unknown().transform((given, ctx): PackerManifest => {
+  const refuse = (path: readonly PropertyKey[], message: string) => {
+    ctx.addIssue({ code: 'custom', path: [...path], message });
+    return z.NEVER;
+  };
+  const read = legible(given);
+  if ('message' in read) return refuse(read.path, read.message);
+  const shape = manifestShape.safeParse(read.copy);
+  for (const { path, message } of shape.error?.issues ?? []) refuse(path, message);
+  return read.copy as PackerManifest;
+});
+
+/** A copy of what is a JSON object that storages can hold, or what is wrong with it. */
+function legible(given: unknown): { readonly copy: unknown } | JsonProblem {
+  const wrong = (message: string): JsonProblem => ({ path: [], message });
   try {
-    return checked(given);
+    if (typeof given === 'string' && utf8Length(given) > maximumManifestBytes) return wrong(tooLarge);
+    const value = typeof given === 'string' ? parsed(given) : given;
+    if (value === undefined) return wrong('must be JSON; it ends too early, or something in it is not');
+    if (!isPlainObject(value)) return wrong('must be a JSON object, or the text of one');
+    const problem = unstorable(value);
+    if (problem !== null) return problem;
+    const json = JSON.stringify(value);
+    return utf8Length(json) > maximumManifestBytes ? wrong(tooLarge) : { copy: JSON.parse(json) as unknown };
   } catch {
     // A getter or a proxy: what cannot be read now may not be read later either.
-    return refused('manifest', 'cannot be read');
+    return wrong('cannot be read');
   }
-}
-
-function checked(given: unknown): Result<PackerManifest, InvalidInput> {
-  return parsed(given).andThen((read) => {
-    if (!isPlainObject(read)) return refused('manifest', 'must be a JSON object, or the text of one');
-    const problem = unstorable(read);
-    if (problem !== null) return refused(pathOf(problem.path), problem.message);
-    const json = JSON.stringify(read);
-    if (utf8Length(json) > maximumManifestBytes) return refused('manifest', tooLarge);
-
-    // A copy: what is answered and stored is what was checked, whatever the caller does with its object.
-    const value = JSON.parse(json) as unknown;
-    const shape = manifestShape.safeParse(value);
-    if (shape.success) return ok(value as PackerManifest);
-    return err(
-      new InvalidInput(
-        shape.error.issues.map(({ path, message }) => ({
-          path: pathOf(path),
-          message: message.replace(/^Invalid input: /, ''),
-        })),
-      ),
-    );
-  });
 }
 
 const tooLarge = `must have at most ${maximumManifestBytes.toLocaleString('en')} bytes`;
 
-function parsed(given: unknown): Result<unknown, InvalidInput> {
-  if (typeof given !== 'string') return ok(given);
-  if (given.length > maximumManifestBytes || utf8Length(given) > maximumManifestBytes)
-    return refused('manifest', tooLarge);
+/** `undefined` for what is no JSON. */
+function parsed(text: string): unknown {
   try {
-    return ok(JSON.parse(given.replace(/^\uFEFF/, '')) as unknown);
+    return JSON.parse(text.replace(/^\uFEFF/, '')) as unknown;
   } catch {
-    return refused('manifest', 'must be JSON; it ends too early, or something in it is not');
+    return undefined;
   }
-}
-
-function refused(path: string, message: string): Result<never, InvalidInput> {
-  return err(new InvalidInput([{ path, message }]));
-}
-
-function pathOf(path: readonly PropertyKey[]): string {
-  return path.reduce<string>(
-    (before, part) => (typeof part === 'number' ? `${before}[${part}]` : `${before}.${String(part)}`),
-    'manifest',
-  );
 }

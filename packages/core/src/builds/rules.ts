@@ -93,10 +93,8 @@ export function enter(
     const message = `must be a milestone of the build's plan: ${build.milestones.join(', ')}`;
     return err(new InvalidInput([{ path: 'state', message }]));
   }
-  const ahead = milestonesAhead(build);
-  if (!isLegal(build, 'enter') || !ahead.includes(state)) {
-    return err(illegal(build, `enter ${state}`, isLegal(build, 'enter') ? ahead.map((next) => `enter ${next}`) : []));
-  }
+  if (!isLegal(build, 'enter')) return err(illegal(build, `enter ${state}`));
+  if (!milestonesAhead(build).includes(state)) return err(illegal(build, `enter ${state}`, waysOn(build)));
   return begin(build, state, 0, made);
 }
 
@@ -144,8 +142,7 @@ export function complete(build: StoredBuild, state: number, now: Date): Result<B
   const change = `complete ${state}`;
   if (!isLegal(build, 'complete')) return err(illegal(build, change));
   if (build.attemptStartedAt === null || build.currentState !== state) {
-    const legal = build.attemptStartedAt === null ? [] : [`complete ${build.currentState}`];
-    return err(illegal(build, change, [...legal, ...milestonesAhead(build).map((next) => `enter ${next}`)]));
+    return err(illegal(build, change, waysOn(build)));
   }
   const at = notBefore(build, now);
   const { to, atLast = to } = buildLifecycle.complete;
@@ -213,6 +210,12 @@ export function isOverdue(build: StoredBuild, now: Date): boolean {
 /** The milestones that the build may enter next. */
 export function milestonesAhead(build: StoredBuild): readonly number[] {
   return build.milestones.filter((state) => build.attempts === 0 || state > build.currentState);
+}
+
+/** What a build that may move on can complete or enter. */
+function waysOn(build: StoredBuild): readonly string[] {
+  const underWay = build.attemptStartedAt === null ? [] : [`complete ${build.currentState}`];
+  return [...underWay, ...milestonesAhead(build).map((next) => `enter ${next}`)];
 }
 
 /** Where `resume` would go on, and what is missing until the build is completed. */

@@ -8,23 +8,21 @@ import { id } from '../kernel/ids.ts';
 import { cursorsOf, pageInput } from '../kernel/paging.ts';
 import type { Page, PageInput } from '../kernel/paging.ts';
 import { err, ok, safeTry } from '../kernel/result.ts';
-import type { Result } from '../kernel/result.ts';
 import { freeText } from '../kernel/text.ts';
 import { time, writtenTime } from '../kernel/time.ts';
 import { method, operation } from '../operation.ts';
 import type { Outcome, Scope } from '../operation.ts';
 import { Catalog } from './catalog-service.ts';
-import { BuildNumberTaken } from './errors.ts';
+import { add } from './adding.ts';
 import { replayHistory } from './history.ts';
 import type { BuildHistory } from './history.ts';
 import { legalBuildEvents } from './lifecycle.ts';
 import type { BuildStatus } from './lifecycle.ts';
-import { readManifest } from './manifest.ts';
+import { packerManifest } from './manifest.ts';
 import type { PackerManifest } from './manifest.ts';
 import {
   buildNumber,
   buildStatus,
-  builtInMilestones,
   component,
   errorDetails,
   errorMessage,
@@ -34,10 +32,10 @@ import {
   milestone,
   notes,
 } from './model.ts';
-import type { Build, BuildFailure, BuildState, BuildStats, StatsFilter, StoredBuild } from './model.ts';
-import { current, move, present } from './moving.ts';
+import type { Build, BuildFailure, BuildState, BuildStats, StatsFilter } from './model.ts';
+import { move, present } from './moving.ts';
 import { MilestonePlans } from './plans-service.ts';
-import type { BuildReferences, NewestPosition, StartFacts } from './repository.ts';
+import type { NewestPosition } from './repository.ts';
 import { cancel, newBuild, planResume, resolveFailure, resume, toBuild, toBuildState, touched } from './rules.ts';
 import type { NewBuild, ResumePlan } from './rules.ts';
 import { BuildStates } from './states-service.ts';
@@ -146,7 +144,7 @@ const methods = {
   attachPackerManifest: method(
     'builds.attachPackerManifest',
     ['id', 'manifest', ''],
-    z.tuple([id, z.unknown(), trailing]),
+    z.tuple([id, packerManifest, trailing]),
     theBuild,
   ),
   stats: method('builds.stats', [''], z.tuple([statsInput]), anyBuild),
@@ -189,43 +187,13 @@ export class Builds {
    * Errors: `not_found` (the project, platform, OS version or image type), `build_number_taken`.
    */
   start(input: NewBuild & Omit<CommandOptions, 'expectedVersion'>): Outcome<'builds.start', Build> {
-    const scope = this.#scope;
-    const { storage, ids } = scope.ports;
-    const by = { type: scope.caller.type, id: scope.caller.id };
-
-    return operation(scope, methods.start, [input], ([{ idempotencyKey, signal, ...wanted }]) =>
-      command(
-        scope,
-        {
-          method: methods.start.name,
-          target: { type: 'build', id: wanted.buildNumber },
-          options: { idempotencyKey, signal },
-          input: wanted,
-        },
-        {
-          load: (keyId) => storage.builds.startFacts(scope.caller.org, referencesOf(wanted), keyId),
-          replay: (kept) => current(scope, kept['id'] as string, null),
-          attempt: ({ at, change }, facts) =>
-            safeTry(async function* () {
-              yield* checkReferences(wanted, facts);
-              const build = newBuild(wanted, planFor(facts), by, { id: ids.next(), at });
-              const written = yield* storage.builds.add({
-                build,
-                states: [],
-                failures: [],
-                change: change(created('build.started', build), { id: build.id }),
-              });
-              if (written.done) return ok(toBuild(build));
-              switch (written.refused) {
-                case 'key_taken':
-                  return ok(written.record);
-                case 'number_taken':
-                  return err(new BuildNumberTaken(wanted.buildNumber));
-                case 'gone':
-                  return ok(again);
-              }
-            }),
-        },
+    const { caller } = this.#scope;
+    const by = { type: caller.type, id: caller.id };
+    return operation(this.#scope, methods.start, [input], ([{ idempotencyKey, signal, ...wanted }]) =>
+      add(
+        this.#scope,
+        { method: methods.start.name, action: 'build.started', wanted, options: { idempotencyKey, signal } },
+        (plan, made) => ok({ build: newBuild(wanted, plan, by, made), states: [], failures: [] }),
       ),
     );
   }
@@ -238,44 +206,13 @@ export class Builds {
    * Errors: `not_found` (the project, platform, OS version or image type), `build_number_taken`.
    */
   import(history: BuildHistory & Omit<CommandOptions, 'expectedVersion'>): Outcome<'builds.import', Build> {
-    const scope = this.#scope;
-    const { storage, ids } = scope.ports;
-    const by = { type: scope.caller.type, id: scope.caller.id };
-
-    return operation(scope, methods.import, [history], ([{ idempotencyKey, signal, ...wanted }]) =>
-      command(
-        scope,
-        {
-          method: methods.import.name,
-          target: { type: 'build', id: wanted.buildNumber },
-          options: { idempotencyKey, signal },
-          input: wanted,
-        },
-        {
-          load: (keyId) => storage.builds.startFacts(scope.caller.org, referencesOf(wanted), keyId),
-          replay: (kept) => current(scope, kept['id'] as string, null),
-          attempt: ({ at, change }, facts) =>
-            safeTry(async function* () {
-              yield* checkReferences(wanted, facts);
-              const made = { id: ids.next(), ids, at };
-              const { build, states, failures } = yield* replayHistory(wanted, planFor(facts), by, made);
-              const written = yield* storage.builds.add({
-                build,
-                states,
-                failures,
-                change: change(created('build.imported', build), { id: build.id }),
-              });
-              if (written.done) return ok(toBuild(build));
-              switch (written.refused) {
-                case 'key_taken':
-                  return ok(written.record);
-                case 'number_taken':
-                  return err(new BuildNumberTaken(wanted.buildNumber));
-                case 'gone':
-                  return ok(again);
-              }
-            }),
-        },
+    const { ports, caller } = this.#scope;
+    const by = { type: caller.type, id: caller.id };
+    return operation(this.#scope, methods.import, [history], ([{ idempotencyKey, signal, ...wanted }]) =>
+      add(
+        this.#scope,
+        { method: methods.import.name, action: 'build.imported', wanted, options: { idempotencyKey, signal } },
+        (plan, made) => replayHistory(wanted, plan, by, { ...made, ids: ports.ids }),
       ),
     );
   }
@@ -463,58 +400,52 @@ export class Builds {
   ): Outcome<'builds.attachPackerManifest', BuildWithManifest> {
     const scope = this.#scope;
     const { storage } = scope.ports;
-    return operation(
-      scope,
-      methods.attachPackerManifest,
-      [buildId, manifest, options],
-      async ([target, given, settings]): Promise<Result<BuildWithManifest, never>> => {
-        const read = readManifest(given);
-        if (read.isErr()) return err(read.error) as Result<never, never>;
-        const text = JSON.stringify(read.value);
-        return (await command(
-          scope,
-          {
-            method: methods.attachPackerManifest.name,
-            target: { type: 'build', id: target },
-            options: settings,
-            input: [target, text],
-          },
-          {
-            load: (keyId) => storage.builds.get(scope.caller.org, target, keyId),
-            replay: () => this.#read({ id: target }, target),
-            attempt: ({ at, change }, { found }) =>
-              safeTry(async function* () {
-                const before = yield* present(found, target);
-                yield* checkVersion('build', before, settings.expectedVersion);
-                const build = touched(before, at);
-                const written = yield* storage.builds.attachManifest({
-                  build,
-                  manifest: text,
-                  expectedVersion: before.version,
-                  change: change(
-                    {
-                      subject: { type: 'build', id: target },
-                      action: 'build.manifest_attached',
-                      sequence: build.version,
-                      data: { buildNumber: build.buildNumber, artifacts: read.value.builds.length },
-                    },
-                    { id: target, version: build.version },
-                  ),
-                });
-                if (written.done) return ok({ ...toBuild(build), packerManifest: read.value });
-                switch (written.refused) {
-                  case 'key_taken':
-                    return ok(written.record);
-                  case 'not_found':
-                    return err(new NotFound('build', target));
-                  case 'stale':
-                    return ok(again);
-                }
-              }),
-          },
-        )) as Result<BuildWithManifest, never>;
-      },
-    );
+    const call = [buildId, manifest, options];
+    return operation(scope, methods.attachPackerManifest, call, ([target, given, settings]) => {
+      const text = JSON.stringify(given);
+      return command(
+        scope,
+        {
+          method: methods.attachPackerManifest.name,
+          target: { type: 'build', id: target },
+          options: settings,
+          input: [target, text],
+        },
+        {
+          load: (keyId) => storage.builds.get(scope.caller.org, target, keyId),
+          replay: () => this.#read({ id: target }, target),
+          attempt: ({ at, change }, { found }) =>
+            safeTry(async function* () {
+              const before = yield* present(found, target);
+              yield* checkVersion('build', before, settings.expectedVersion);
+              const build = touched(before, at);
+              const written = yield* storage.builds.attachManifest({
+                build,
+                manifest: text,
+                expectedVersion: before.version,
+                change: change(
+                  {
+                    subject: { type: 'build', id: target },
+                    action: 'build.manifest_attached',
+                    sequence: build.version,
+                    data: { buildNumber: build.buildNumber, artifacts: given.builds.length },
+                  },
+                  { id: target, version: build.version },
+                ),
+              });
+              if (written.done) return ok<BuildWithManifest>({ ...toBuild(build), packerManifest: given });
+              switch (written.refused) {
+                case 'key_taken':
+                  return ok(written.record);
+                case 'not_found':
+                  return err(new NotFound('build', target));
+                case 'stale':
+                  return ok(again);
+              }
+            }),
+        },
+      );
+    });
   }
 
   /**
@@ -551,31 +482,6 @@ export class Builds {
         packerManifest: manifest === null ? null : (JSON.parse(manifest) as PackerManifest),
       }));
   }
-}
-
-function referencesOf({ projectId = null, platformId, osVersionId, imageTypeId }: NewBuild): BuildReferences {
-  return { projectId, platformId, osVersionId, imageTypeId };
-}
-
-function checkReferences(wanted: NewBuild, facts: StartFacts): Result<void, NotFound> {
-  if (!facts.project) return err(new NotFound('project', wanted.projectId ?? null));
-  if (!facts.platform) return err(new NotFound('platform', wanted.platformId));
-  if (!facts.osVersion) return err(new NotFound('OS version', wanted.osVersionId));
-  return facts.imageType ? ok(undefined) : err(new NotFound('image type', wanted.imageTypeId));
-}
-
-function planFor({ plan }: StartFacts) {
-  return plan ?? { version: 0, milestones: builtInMilestones };
-}
-
-function created(action: string, build: StoredBuild) {
-  const { buildNumber: number, projectId, status, currentState: state } = build;
-  return {
-    subject: { type: 'build', id: build.id },
-    action,
-    sequence: 1,
-    data: { buildNumber: number, projectId, status, state },
-  };
 }
 
 function withoutUndefined<T extends object>(given: T): { [K in keyof T]-?: Exclude<T[K], undefined> } {

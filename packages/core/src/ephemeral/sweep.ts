@@ -1,7 +1,7 @@
 import type { StorageFailure } from '../kernel/errors.ts';
-import { ok, safeTry } from '../kernel/result.ts';
 import type { ResultAsync } from '../kernel/result.ts';
 import type { Scope } from '../operation.ts';
+import { sweepThrough } from '../sweeping.ts';
 import { settle } from './completion.ts';
 import { begin } from './instances-service.ts';
 import { launch } from './launch.ts';
@@ -20,38 +20,27 @@ export interface SweptInstance {
   readonly outcome: string;
 }
 
-/** How many instances one read of the sweep looks at. */
-const batch = 100;
-
 export function sweep(
   scope: Scope,
   { limit, dryRun }: { readonly limit: number; readonly dryRun: boolean },
 ): ResultAsync<readonly SweptInstance[], StorageFailure> {
   const { storage, clock } = scope.ports;
-  return safeTry(async function* () {
-    const swept: SweptInstance[] = [];
-    let after: string | null = null;
-    for (;;) {
+  return sweepThrough(
+    limit,
+    (request) => {
       const now = clock.now();
       const acceptedBy = new Date(now.getTime() - acceptanceGraceMs);
-      const due: readonly InstanceFacts[] = yield* storage.ephemeral.due(scope.caller.org, {
-        now,
-        acceptedBy,
-        limit: batch,
-        after,
-      });
-      for (const facts of due) {
-        const decision = decideSweep(facts.instance, facts.pending, facts.type, now);
-        if (decision === null) continue;
-        const { id: instanceId, name } = facts.instance;
-        const outcome = dryRun ? 'planned' : await carryOut(scope, decision, facts);
-        swept.push({ instanceId, name, ...decision, outcome });
-        if (swept.length >= limit) return ok(swept);
-      }
-      if (due.length < batch) return ok(swept);
-      after = due.at(-1)!.instance.id;
-    }
-  });
+      return storage.ephemeral.due(scope.caller.org, { now, acceptedBy, ...request });
+    },
+    ({ instance }) => instance.id,
+    async (facts) => {
+      const { instance, pending, type } = facts;
+      const decision = decideSweep(instance, pending, type, clock.now());
+      if (decision === null) return null;
+      const outcome = dryRun ? 'planned' : await carryOut(scope, decision, facts);
+      return { instanceId: instance.id, name: instance.name, ...decision, outcome };
+    },
+  );
 }
 
 /** One instance's trouble must not keep the sweep from the others: an error becomes the outcome. */
