@@ -4,6 +4,8 @@ import { afterAll, beforeAll, describe } from 'vitest';
 import type { MakeHarness } from './harness.ts';
 import { createSuite } from './suite.ts';
 import type { Suite, SuiteSize } from './suite.ts';
+import { testBuilds } from './builds.ts';
+import { testBuildCatalog } from './builds-catalog.ts';
 import { testBuildErrors } from './builds-errors.ts';
 import { testCanary } from './canary.ts';
 import { testChaos } from './chaos.ts';
@@ -37,6 +39,8 @@ const themes: readonly ((suite: Suite) => void)[] = [
   testJournal,
   testDelivery,
   testEphemeral,
+  testBuildCatalog,
+  testBuilds,
   testDataKeysPort,
   testEphemeralPort,
   testErrors,
