@@ -1,6 +1,8 @@
 import { storableTime } from '@vivarium/sql';
 import type { Constraint, Dialect, Table } from '@vivarium/sql';
 
+import { attemptFigures } from './attempt-figures.ts';
+
 /** The two families of servers. */
 export type Flavour = 'mysql' | 'mariadb';
 
@@ -25,6 +27,8 @@ export function mysqlDialect(prefix: string): Dialect {
       const pairs = Object.entries(fields).map(([name, expression]) => `'${name}', ${expression}`);
       return `CAST(JSON_ARRAYAGG(JSON_OBJECT(${pairs.join(', ')})) AS CHAR)`;
     },
+
+    attemptFigures,
 
     later: (time, milliseconds) => `(${time} + INTERVAL ${milliseconds} * 1000 MICROSECOND)`,
 
@@ -79,10 +83,30 @@ export const primaryKeys: Readonly<Record<Table, Constraint | RowIdentity>> = {
   instance_state_changes: 'vivarium_state_change',
   ephemeral_secret_definitions: 'vivarium_secret',
   ephemeral_secret_instances: 'vivarium_instance_secret',
+  platforms: 'vivarium_platform',
+  os_versions: 'vivarium_os_version',
+  image_types: 'vivarium_image_type',
+  milestone_plans: 'vivarium_plan',
+  builds: 'vivarium_build',
+  build_states: 'vivarium_build_state',
+  build_failures: 'vivarium_build_failure',
 };
 
 /** Primary keys that no write runs into: their values are made once. */
-type RowIdentity = `vivarium_${'project' | 'environment' | 'type' | 'action' | 'instance' | 'state_change' | 'secret'}`;
+type RowIdentity = `vivarium_${
+  | 'project'
+  | 'environment'
+  | 'type'
+  | 'action'
+  | 'instance'
+  | 'state_change'
+  | 'secret'
+  | 'platform'
+  | 'os_version'
+  | 'image_type'
+  | 'build'
+  | 'build_state'
+  | 'build_failure'}`;
 
 /** `2026-01-31 12:00:00.000`, in UTC: as text it means the same whatever time zone driver, session and server are set to. */
 function dateTime(time: Date): string {

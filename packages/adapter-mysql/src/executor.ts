@@ -67,6 +67,8 @@ export class OwnExecutor implements Executor {
     return this.#lend(({ line, flavour }) => {
       // A statement by itself is a transaction by itself.
       if (text.steps.length === 1) return this.#runAlone(line, text, values);
+      // In one piece it would have to be prepared for this once, and be larger than a packet may be.
+      if (plan.manyShapes) return this.#runSteps(line, text, values);
       if (flavour === 'mariadb') return this.#runBlock(line, text, values);
       return this.#batches ? this.#runBatch(line, text, values) : this.#runSteps(line, text, values);
     });
@@ -160,7 +162,9 @@ export class BorrowedExecutor implements Executor {
     const text = this.#plans.of(plan);
     const values = this.#plans.valuesOf(plan);
     return this.#turn(async () =>
-      (await this.#introduce()) === 'mariadb' ? this.#runBlock(text, values) : this.#runSteps(text, values),
+      (await this.#introduce()) === 'mariadb' && !plan.manyShapes
+        ? this.#runBlock(text, values)
+        : this.#runSteps(text, values),
     );
   }
 

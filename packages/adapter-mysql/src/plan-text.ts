@@ -40,12 +40,17 @@ export class PlanTexts {
   }
 
   of(plan: Plan): PlanText {
+    if (plan.manyShapes) return this.#make(plan);
     let known = this.#known.get(plan.name);
     if (known === undefined) {
-      known = planText(stepsOf(plan).map((step) => stepText(this.#dialect, step)));
+      known = this.#make(plan);
       this.#known.set(plan.name, known);
     }
     return known;
+  }
+
+  #make(plan: Plan): PlanText {
+    return planText(stepsOf(plan).map((step) => stepText(this.#dialect, step)));
   }
 
   /** The values of each step, in the order of its `?`. */

@@ -86,4 +86,11 @@ export const tables = [
   'ephemeral_environment_instances',
   'state_change_actions',
   'ephemeral_environment_types',
+  'build_failures',
+  'build_states',
+  'builds',
+  'milestone_plans',
+  'image_types',
+  'os_versions',
+  'platforms',
 ] as const;

@@ -11,6 +11,7 @@ import type { Pool } from 'mysql2/promise';
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import { buildReads, buildWrites } from '../../sql/test/build-calls.ts';
 import { ephemeralReads, ephemeralWrites } from '../../sql/test/ephemeral-calls.ts';
 import { mysqlStorage } from '../src/index.ts';
 import type { MysqlOptions, MysqlStorage } from '../src/index.ts';
@@ -206,11 +207,11 @@ await describeOnEngines(everyEngine, (engine) => {
   const budget = (steps: number) => (isMysql && steps > 1 ? 2 + steps : 1);
 
   describeCounted(engine, 'over a pool', (counted) => {
-    test.each(Object.entries({ ...reads, ...ephemeralReads }))('%s takes one', async (_name, call) => {
+    test.each(Object.entries({ ...reads, ...ephemeralReads, ...buildReads }))('%s takes one', async (_name, call) => {
       expect(await counted().trips(call)).toBe(1);
     });
 
-    test.each(Object.entries({ ...writes, ...ephemeralWrites }))(
+    test.each(Object.entries({ ...writes, ...ephemeralWrites, ...buildWrites }))(
       '%s takes no more than promised',
       async (_name, [steps, call]) => {
         expect(await counted().trips(call)).toBe(budget(steps));
@@ -313,9 +314,12 @@ await describeOnEngines(mysql, (engine) => {
     engine,
     'in batches',
     (counted) => {
-      test.each(Object.entries({ ...writes, ...ephemeralWrites }))('%s takes one', async (_name, [, call]) => {
-        expect(await counted().trips(call)).toBe(1);
-      });
+      test.each(Object.entries({ ...writes, ...ephemeralWrites, ...buildWrites }))(
+        '%s takes one',
+        async (_name, [, call]) => {
+          expect(await counted().trips(call)).toBe(1);
+        },
+      );
 
       test('a refused write takes its rollback and one read more', async () => {
         const { storage, trips } = counted();

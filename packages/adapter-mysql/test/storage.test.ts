@@ -31,6 +31,13 @@ const names = [
   '0012_instance_state_changes',
   '0013_ephemeral_secret_definitions',
   '0014_ephemeral_secret_instances',
+  '0015_platforms',
+  '0016_os_versions',
+  '0017_image_types',
+  '0018_milestone_plans',
+  '0019_builds',
+  '0020_build_states',
+  '0021_build_failures',
 ];
 
 describe('mysqlStorage', () => {

@@ -7,6 +7,8 @@ const casts: Record<ColumnType, string> = {
   text: 'text',
   integer: 'int4',
   bigint: 'int8',
+  // 0 or 1: pg would hand true and false to a host's own serialisation.
+  boolean: 'int4::boolean',
   time: 'timestamptz',
   json: 'jsonb',
 };
@@ -19,15 +21,27 @@ export function postgresDialect(schema: string): Dialect {
     positional: true,
     bind: (_type, value) => (value instanceof Date ? isoTime(value) : value),
 
-    asText: (type, expression) =>
-      type === 'time'
-        ? `to_char(${expression} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
-        : `(${expression})::text`,
+    asText(type, expression) {
+      switch (type) {
+        case 'time':
+          return `to_char(${expression} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+        case 'boolean':
+          return `(${expression})::int4::text`;
+        default:
+          return `(${expression})::text`;
+      }
+    },
 
     jsonList(fields) {
       const pairs = Object.entries(fields).map(([name, expression]) => `'${name}', ${expression}`);
       return `json_agg(json_build_object(${pairs.join(', ')}))::text`;
     },
+
+    attemptFigures: ({ from, where }) => `SELECT s.state, count(*) AS attempts,
+      count(*) FILTER (WHERE s.status = 'completed') AS completed, count(*) FILTER (WHERE s.status = 'failed') AS failed,
+      percentile_disc(0.50) WITHIN GROUP (ORDER BY s.duration_ms) FILTER (WHERE s.status = 'completed') AS p50,
+      percentile_disc(0.95) WITHIN GROUP (ORDER BY s.duration_ms) FILTER (WHERE s.status = 'completed') AS p95
+      FROM ${from} WHERE ${where} GROUP BY s.state`,
 
     later: (time, milliseconds) => `(${time} + ${milliseconds} * interval '1 millisecond')`,
 

@@ -90,7 +90,8 @@ export class BorrowedExecutor implements Executor {
 
 async function runOnce(send: Send, plans: PlanStatements, plan: Plan): Promise<Ran> {
   const statement = plans.of(plan);
-  const [row] = await send(statement.text, plans.valuesOf(plan), statement.id);
+  const name = plan.manyShapes ? undefined : statement.id;
+  const [row] = await send(statement.text, plans.valuesOf(plan), name);
   const step = Number(row!['stopped']);
   return step === -1 ? { as: 'done' } : { as: 'stopped', step };
 }

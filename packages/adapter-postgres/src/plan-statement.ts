@@ -26,6 +26,7 @@ export class PlanStatements {
   }
 
   of(plan: Plan): Statement {
+    if (plan.manyShapes) return planStatement(this.#dialect, plan);
     let known = this.#statements.get(plan.name);
     if (known === undefined) {
       known = planStatement(this.#dialect, plan);

@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import { buildReads, buildWrites } from '../../sql/test/build-calls.ts';
 import { ephemeralReads, ephemeralWrites } from '../../sql/test/ephemeral-calls.ts';
 import { postgresStorage } from '../src/index.ts';
 import type { PostgresStorage } from '../src/index.ts';
@@ -219,8 +220,11 @@ await describeOnEngines(servers, (engine) => {
       expect(await once(call)).toEqual([1, 1]);
     });
 
-    const ephemeralCalls = Object.entries(ephemeralWrites).map(([name, [, call]]) => [name, call] as const);
-    test.each([...Object.entries(ephemeralReads), ...ephemeralCalls])('%s takes one', async (_name, call) => {
+    const sharedReads = Object.entries({ ...ephemeralReads, ...buildReads });
+    const sharedWrites = Object.entries({ ...ephemeralWrites, ...buildWrites }).map(
+      ([name, [, call]]) => [name, call] as const,
+    );
+    test.each([...sharedReads, ...sharedWrites])('%s takes one', async (_name, call) => {
       expect(await once(call)).toEqual([1, 1]);
     });
 

@@ -14,17 +14,23 @@ export interface Dialect {
   placeholder(position: number, type: ColumnType): string;
   /** Whether one position can stand in several places (`$1`); where not (`?`), the value is bound once for each. */
   readonly positional: boolean;
-  /** What the driver is handed for a value. JSON comes as text already, integers as numbers. */
+  /** What the driver is handed for a value. JSON comes as text already, integers as numbers, a truth as 0 or 1. */
   bind(type: ColumnType, value: Exclude<Value, null>): unknown;
 
   /**
    * Reads an expression as text, whatever type parsers the host has set on its connections: a time as ISO 8601 in UTC that `new Date`
-   * takes, JSON as JSON, a count as decimal digits.
+   * takes, JSON as JSON, a count as decimal digits, a truth as 0 or 1.
    */
-  asText(type: 'time' | 'json' | 'count', expression: string): string;
+  asText(type: 'time' | 'json' | 'count' | 'boolean', expression: string): string;
 
   /** An aggregate: an object with these fields for each row, as one JSON list in a text; null without rows. The fields are texts, or null. */
   jsonList(fields: Readonly<Record<string, string>>): string;
+
+  /**
+   * A query with a row for each `state` of the attempts \`s\` in \`from\`: how many \`attempts\` there are, how many \`completed\` and \`failed\`, and the
+   * nearest-rank percentiles of \`duration_ms\` of the completed ones, \`p50\` and \`p95\`; null without.
+   */
+  attemptFigures(attempts: { readonly from: string; readonly where: string }): string;
 
   /** A time so many milliseconds later. */
   later(time: string, milliseconds: string): string;

@@ -6,14 +6,11 @@ import { answer } from './answer.ts';
 import type { Dialect, Row } from './dialect.ts';
 import { changeColumns, instanceColumns, toChange, toInstance, toType, typeColumns } from './ephemeral-rows.ts';
 import type { Conditions, Diagnosis, Step } from './plan.ts';
-import { pageOf, read } from './read.ts';
+import { firstId, pageOf, read } from './read.ts';
 import { keyColumns, toKey } from './rows.ts';
 import { compile } from './statement.ts';
 import { journalSteps, planName, write } from './write.ts';
 import type { Session } from './write.ts';
-
-/** Before every id. */
-const firstId = '00000000-0000-0000-0000-000000000000';
 
 export function instanceStatements(dialect: Dialect) {
   const { table, after, later } = dialect;

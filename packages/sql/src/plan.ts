@@ -7,6 +7,7 @@
  */
 import type { KeyRecord, KeyWrite } from '@vivarium/core/storage';
 
+import type { Row } from './dialect.ts';
 import type { Column, Constraint, Table } from './tables.ts';
 
 export type Value = string | number | Date | null;
@@ -103,19 +104,38 @@ export interface Found {
   /** 0 without a tree. */
   readonly treeVersion: number;
   readonly treeGrowth: number;
+  /** The one row, with the columns of `diagnosedColumns`, where that is what was looked at: then all else is absent. */
+  readonly row: Row | null;
 }
+
+/** What a guard may ask of a row, table by table, where that row is all that a write is about. */
+export const diagnosedColumns = {
+  platforms: ['version'],
+  os_versions: ['version'],
+  image_types: ['version'],
+  builds: ['version', 'heartbeat_at'],
+  build_failures: ['resolved'],
+} as const satisfies { readonly [T in Table]?: readonly Column<T>[] };
+
+export type DiagnosedTable = keyof typeof diagnosedColumns;
+
+/** What one read looks at. */
+type Looking =
+  | {
+      readonly projectId: string | null;
+      readonly environmentId: string | null;
+      readonly typeId?: string;
+      readonly instanceId?: string;
+    }
+  | { readonly row: { readonly table: DiagnosedTable; readonly id: string } };
 
 /**
  * How to find out why a guard failed: what to look at, and the verdict on it, in the order not found, state, limit. `null`: nothing is
  * wrong (any more). A taken key goes before all of them and is no business of the verdict.
  */
-export interface Diagnosis<Guard extends string> {
-  readonly projectId: string | null;
-  readonly environmentId: string | null;
-  readonly typeId?: string;
-  readonly instanceId?: string;
+export type Diagnosis<Guard extends string> = Looking & {
   verdict(found: Found): Guard | null;
-}
+};
 
 export interface Plan<Guard extends string = string> {
   /**
@@ -123,6 +143,11 @@ export interface Plan<Guard extends string = string> {
    * what makes shapes of one method differ: how many rows are inserted, whether there is a key.
    */
   readonly name: string;
+  /**
+   * Set where plans of this name have shapes without number, as one has that writes a whole history: then no text is kept for it, and what is
+   * prepared is at most its steps, one by one.
+   */
+  readonly manyShapes?: true;
   readonly orgId: string;
   readonly steps: readonly Step<Guard>[];
   /** The idempotency key, always written last. */

@@ -5,6 +5,9 @@ import { bindings } from './statement.ts';
 import type { Arguments, Statement } from './statement.ts';
 import type { Session } from './write.ts';
 
+/** Before every id. */
+export const firstId = '00000000-0000-0000-0000-000000000000';
+
 /** Sends one statement: one round trip. */
 export function read({ dialect, executor }: Session, statement: Statement, given: Arguments): Promise<readonly Row[]> {
   return executor.query(statement, bindings(dialect, statement, given));

@@ -25,7 +25,7 @@ export interface Parameter {
 export type Arguments = Readonly<Record<string, Value>>;
 
 /** `:name::type`, in the manner of PostgreSQL; engines that need no cast leave it out. */
-const parameter = /(?<![:\w]):([a-z]\w*)::(uuid|text|integer|bigint|time|json)\b/gi;
+const parameter = /(?<![:\w]):([a-z]\w*)::(uuid|text|integer|bigint|boolean|time|json)\b/gi;
 
 export function compile(
   dialect: Dialect,

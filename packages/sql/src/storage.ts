@@ -1,6 +1,8 @@
 import type { Storage } from '@vivarium/core/storage';
 
 import { answer } from './answer.ts';
+import { buildStatements, sqlBuilds } from './builds.ts';
+import { catalogStatements, sqlCatalog } from './catalog.ts';
 import { dataKeyStatements, sqlDataKeys } from './data-keys.ts';
 import type { Engine, Executor } from './dialect.ts';
 import { environmentStatements, sqlEnvironments } from './environments.ts';
@@ -16,6 +18,8 @@ export function sqlStorage<Transaction>(engine: Engine<Transaction>): Required<S
     projects: projectStatements(dialect),
     environments: environmentStatements(dialect),
     ephemeral: ephemeralStatements(dialect),
+    catalog: catalogStatements(dialect),
+    builds: buildStatements(dialect),
     journal: journalStatements(dialect),
     dataKeys: dataKeyStatements(dialect),
     diagnosis: diagnosisStatements(dialect),
@@ -26,6 +30,8 @@ export function sqlStorage<Transaction>(engine: Engine<Transaction>): Required<S
       projects: sqlProjects(session, statements.projects),
       environments: sqlEnvironments(session, statements.environments),
       ephemeral: sqlEphemeral(session, statements.ephemeral),
+      catalog: sqlCatalog(session, statements.catalog),
+      builds: sqlBuilds(session, statements.builds),
       journal: sqlJournal(session, statements.journal),
       dataKeys: sqlDataKeys(session, statements.dataKeys),
     };

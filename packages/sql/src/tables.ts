@@ -1,5 +1,5 @@
 /** What a column holds. Each dialect says how a value of the type is bound, and how it is read back as text. */
-export type ColumnType = 'uuid' | 'text' | 'integer' | 'bigint' | 'time' | 'json';
+export type ColumnType = 'uuid' | 'text' | 'integer' | 'bigint' | 'boolean' | 'time' | 'json';
 
 /**
  * The tables of both SQL adapters, with the columns that statements may name. `org_id` stands in each of them and never changes, so that no
@@ -204,6 +204,116 @@ export const tables = {
     created_at: 'time',
     updated_at: 'time',
   },
+  platforms: {
+    id: 'uuid',
+    org_id: 'text',
+    name: 'text',
+    name_key: 'text',
+    display_name: 'text',
+    cloud_provider: 'text',
+    region: 'text',
+    version: 'integer',
+    created_at: 'time',
+    updated_at: 'time',
+  },
+  os_versions: {
+    id: 'uuid',
+    org_id: 'text',
+    name: 'text',
+    name_key: 'text',
+    display_name: 'text',
+    os_family: 'text',
+    major_version: 'integer',
+    minor_version: 'integer',
+    version: 'integer',
+    created_at: 'time',
+    updated_at: 'time',
+  },
+  image_types: {
+    id: 'uuid',
+    org_id: 'text',
+    name: 'text',
+    name_key: 'text',
+    display_name: 'text',
+    description: 'text',
+    version: 'integer',
+    created_at: 'time',
+    updated_at: 'time',
+  },
+  /** Versions of a project's plan. A row is never changed. */
+  milestone_plans: {
+    org_id: 'text',
+    project_id: 'uuid',
+    version: 'integer',
+    id: 'uuid',
+    milestones: 'json',
+    created_at: 'time',
+    updated_at: 'time',
+  },
+  builds: {
+    id: 'uuid',
+    org_id: 'text',
+    build_number: 'text',
+    /** Null without a project, or once it has been deleted, which is no change of the build. */
+    project_id: 'uuid',
+    platform_id: 'uuid',
+    os_version_id: 'uuid',
+    image_type_id: 'uuid',
+    current_state: 'integer',
+    status: 'text',
+    retry_count: 'integer',
+    plan_version: 'integer',
+    milestones: 'json',
+    /** How many rows of history there are: the sequence of the newest. */
+    attempts: 'integer',
+    attempt_started_at: 'time',
+    start_time: 'time',
+    end_time: 'time',
+    /** Whole seconds, for people who read the table. */
+    duration_seconds: 'bigint',
+    heartbeat_timeout_ms: 'bigint',
+    /** Moves without `version`. */
+    heartbeat_at: 'time',
+    packer_manifest: 'json',
+    created_by_type: 'text',
+    created_by: 'text',
+    version: 'integer',
+    created_at: 'time',
+    updated_at: 'time',
+  },
+  build_states: {
+    org_id: 'text',
+    build_id: 'uuid',
+    sequence: 'integer',
+    id: 'uuid',
+    state: 'integer',
+    status: 'text',
+    start_time: 'time',
+    end_time: 'time',
+    duration_seconds: 'bigint',
+    /** What percentiles are of: here, so that they are read off an index. */
+    duration_ms: 'bigint',
+    error_message: 'text',
+    retry_count: 'integer',
+    created_at: 'time',
+    updated_at: 'time',
+  },
+  build_failures: {
+    id: 'uuid',
+    org_id: 'text',
+    build_id: 'uuid',
+    state: 'integer',
+    failure_type: 'text',
+    error_message: 'text',
+    error_details: 'json',
+    component: 'text',
+    retry_attempt: 'integer',
+    resolved: 'boolean',
+    resolution_notes: 'text',
+    resolved_at: 'time',
+    created_at: 'time',
+    updated_at: 'time',
+  },
 } as const satisfies Record<string, Record<string, ColumnType>>;
 
 export type Table = keyof typeof tables;
@@ -232,4 +342,14 @@ export type Constraint =
   | 'vivarium_data_key'
   | 'vivarium_type_name'
   | 'vivarium_instance_name'
-  | 'vivarium_instance_secret';
+  | 'vivarium_instance_secret'
+  | 'vivarium_platform_name'
+  | 'vivarium_os_version_name'
+  | 'vivarium_image_type_name'
+  | 'vivarium_plan'
+  | 'vivarium_plan_project'
+  | 'vivarium_build_number'
+  | 'vivarium_build_project'
+  | 'vivarium_build_platform'
+  | 'vivarium_build_os_version'
+  | 'vivarium_build_image_type';

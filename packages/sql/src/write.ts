@@ -3,10 +3,14 @@ import { laneOf, StorageFailure } from '@vivarium/core/storage';
 import type { Change, KeyRecord, Written } from '@vivarium/core/storage';
 
 import type { Dialect, Executor, Ran } from './dialect.ts';
-import type { Diagnosis, Found, Plan, Step } from './plan.ts';
-import { stepsOf } from './plan.ts';
+import { spelled } from './columns.ts';
+import { diagnosedColumns, stepsOf } from './plan.ts';
+import type { DiagnosedTable, Diagnosis, Found, Plan, Step } from './plan.ts';
+import { read } from './read.ts';
 import { keyColumns, toKey } from './rows.ts';
-import { bindings, compile } from './statement.ts';
+import { compile } from './statement.ts';
+import type { Statement } from './statement.ts';
+import { columnType } from './tables.ts';
 
 /** What repositories work with: how to spell, and where to send. */
 export interface Session {
@@ -59,23 +63,39 @@ export function planName(method: string, { key }: Change, ...variants: readonly 
 
 export function diagnosisStatements(dialect: Dialect) {
   const { table } = dialect;
+  // An executor may know them by this name.
+  const statement = (text: string) => compile(dialect, 'diagnosis', text);
+  const key = `LEFT JOIN ${table('idempotency_keys')} k ON k.org_id = :org::text AND k.key_id = :key::text`;
+  const ofRow = <T extends DiagnosedTable>(name: T) =>
+    statement(
+      `SELECT ${keyColumns(dialect, 'k')}, r.id AS row_id, ${diagnosedColumns[name]
+        .map((column) => `${spelled(dialect, columnType(name, column), `r.${column}`)} AS ${column}`)
+        .join(', ')}
+      FROM (SELECT 1 AS one) o ${key}
+        LEFT JOIN ${table(name)} r ON r.org_id = :org::text AND r.id = :id::uuid`,
+    );
+
   return {
-    found: compile(
-      dialect,
-      'diagnosis',
+    found: statement(
       `SELECT ${keyColumns(dialect, 'k')},
         p.version AS project_version, p.environment_count, p.default_environment_id,
         e.version AS environment_version, t.version AS tree_version, t.growth AS tree_growth,
         et.version AS type_version, et.state AS type_state, et.live_count, et.max_number_of_instances,
         ei.version AS instance_version, ei.pending_change_id, ei.live_name_key AS instance_live_name_key
-      FROM (SELECT 1 AS one) o
-        LEFT JOIN ${table('idempotency_keys')} k ON k.org_id = :org::text AND k.key_id = :key::text
+      FROM (SELECT 1 AS one) o ${key}
         LEFT JOIN ${table('projects')} p ON p.org_id = :org::text AND p.id = :project::uuid
         LEFT JOIN ${table('environments')} e ON e.org_id = :org::text AND e.id = :environment::uuid AND e.project_id = p.id
         LEFT JOIN ${table('org_trees')} t ON t.org_id = :org::text
         LEFT JOIN ${table('ephemeral_environment_types')} et ON et.org_id = :org::text AND et.id = :type::uuid
         LEFT JOIN ${table('ephemeral_environment_instances')} ei ON ei.org_id = :org::text AND ei.id = :instance::uuid`,
     ),
+    rows: {
+      platforms: ofRow('platforms'),
+      os_versions: ofRow('os_versions'),
+      image_types: ofRow('image_types'),
+      builds: ofRow('builds'),
+      build_failures: ofRow('build_failures'),
+    } satisfies Record<DiagnosedTable, Statement>,
   };
 }
 
@@ -148,20 +168,24 @@ function unexpected({ name }: Plan, constraint: string): StorageFailure {
   return new StorageFailure(`${name} ran into the constraint ${constraint}`, { retryable: false, outcome: 'none' });
 }
 
-async function find({ dialect, executor, diagnosis }: Session, plan: Plan): Promise<Found> {
-  const rows = await executor.query(
-    diagnosis.found,
-    bindings(dialect, diagnosis.found, {
-      org: plan.orgId,
-      key: plan.key?.id ?? null,
-      project: plan.diagnosis?.projectId ?? null,
-      environment: plan.diagnosis?.environmentId ?? null,
-      type: plan.diagnosis?.typeId ?? null,
-      instance: plan.diagnosis?.instanceId ?? null,
-    }),
-  );
+async function find(session: Session, { orgId: org, key, diagnosis }: Plan): Promise<Found> {
+  const keyId = key?.id ?? null;
+  if (diagnosis !== null && 'row' in diagnosis) {
+    const { table, id } = diagnosis.row;
+    const [row] = await read(session, session.diagnosis.rows[table], { org, id, key: keyId });
+    return { ...nothing, key: toKey(row!), row: row!['row_id'] == null ? null : row! };
+  }
+  const rows = await read(session, session.diagnosis.found, {
+    org,
+    key: keyId,
+    project: diagnosis?.projectId ?? null,
+    environment: diagnosis?.environmentId ?? null,
+    type: diagnosis?.typeId ?? null,
+    instance: diagnosis?.instanceId ?? null,
+  });
   const row = rows[0]!;
   return {
+    ...nothing,
     key: toKey(row),
     project:
       row['project_version'] == null
@@ -193,6 +217,17 @@ async function find({ dialect, executor, diagnosis }: Session, plan: Plan): Prom
     treeGrowth: Number(row['tree_growth'] ?? 0),
   };
 }
+
+const nothing: Found = {
+  key: null,
+  project: null,
+  environment: null,
+  type: null,
+  instance: null,
+  treeVersion: 0,
+  treeGrowth: 0,
+  row: null,
+};
 
 /** Says what a guard that nothing was written for stands for, without having tried. */
 export async function refuse<Guard extends string>(

@@ -29,6 +29,7 @@ const dialect: Dialect = {
   contains: (text) => text,
   hasVariable: (column) => column,
   jsonList: (fields) => Object.keys(fields).join(),
+  attemptFigures: ({ from }) => from,
   later: (time) => time,
   deleting: { together: (deletions) => deletions.join('; ') },
 };

@@ -51,6 +51,7 @@ export type {
   StoredBuildState,
   StoredPlan,
 } from '../builds/model.ts';
+export { maximumFailureGroups } from '../builds/model.ts';
 export type {
   BuildFilter,
   BuildReferences,

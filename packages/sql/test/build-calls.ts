@@ -1,0 +1,214 @@
+/** The calls about builds whose round trips the adapters promise, in a world of a catalog, a project with a plan, a running build and one that has failed. */
+import { createVivarium, unwrap } from '@vivarium/core';
+import type { BuildRepository, Change, KeyWrite, Storage, StoredBuildState } from '@vivarium/core/storage';
+import { randomUUID } from 'node:crypto';
+import { expect } from 'vitest';
+
+import type { Call, Write } from './ephemeral-calls.ts';
+
+const org = 'build budget';
+const at = new Date('2026-03-01T12:00:00.123Z');
+
+/** A change with a journal entry that is a stream of its own. */
+function change(key: KeyWrite | null = null): Change {
+  const id = randomUUID();
+  const about = { subject: { type: 'test', id }, stream: id, sequence: 1, action: 'tested', at, data: {} };
+  return { orgId: org, at, key, entry: { id, orgId: org, ...about, actor: { type: 'user', id: 'ada' } } };
+}
+
+const newKey = (): KeyWrite => ({
+  id: randomUUID(),
+  fingerprint: 'print',
+  result: { id: 'made' },
+  expiresAt: new Date('2099-01-01'),
+});
+
+export async function makeBuilds(storage: Storage) {
+  const { builds, projects } = createVivarium({ storage }).as({ org, type: 'user', id: 'ada' });
+  const { catalog } = builds;
+  const named = () => ({ name: randomUUID() });
+  const platform = await unwrap(catalog.platforms.create({ ...named(), cloudProvider: 'aws' }));
+  const osVersion = await unwrap(catalog.osVersions.create({ ...named(), osFamily: 'rhel', majorVersion: 9 }));
+  const imageType = await unwrap(catalog.imageTypes.create(named()));
+  const unused = await unwrap(catalog.platforms.create({ ...named(), cloudProvider: 'gcp' }));
+  const { id: projectId } = await unwrap(projects.create(named()));
+  await unwrap(builds.milestonePlans.define({ projectId, milestones: [0, 50, 100] }));
+  const references = { projectId, platformId: platform.id, osVersionId: osVersion.id, imageTypeId: imageType.id };
+  const start = () => unwrap(builds.start({ buildNumber: randomUUID(), ...references }));
+
+  const [pending, running, failed] = [await start(), await start(), await start()];
+  await unwrap(builds.states.enter(running.id, { state: 0 }));
+  await unwrap(builds.states.enter(failed.id, { state: 50 }));
+  await unwrap(builds.states.fail(failed.id, { failureType: 'boot', errorMessage: 'no', component: 'kernel' }));
+  const stored = async (id: string) => (await unwrap(storage.builds.get(org, id))).found!;
+  const { items: failures } = (await unwrap(storage.builds.listFailures(org, { buildId: failed.id }, page)))!;
+  return {
+    references,
+    unused: (await unwrap(storage.catalog.get(org, 'platform', unused.id))).found!,
+    osVersion: (await unwrap(storage.catalog.get(org, 'os_version', osVersion.id))).found!,
+    imageType: (await unwrap(storage.catalog.get(org, 'image_type', imageType.id))).found!,
+    plan: (await unwrap(storage.builds.plan(org, projectId))).found!,
+    pending: await stored(pending.id),
+    running: await stored(running.id),
+    failed: await stored(failed.id),
+    failure: failures[0]!,
+  };
+}
+
+type Builds = Awaited<ReturnType<typeof makeBuilds>>;
+
+const page = { limit: 50, after: null };
+const further = { limit: 50, after: { createdAt: at, id: randomUUID() } };
+
+const inBuilds =
+  (call: (storage: Storage, made: Builds) => PromiseLike<unknown>): Call =>
+  async (storage) => {
+    const made = await makeBuilds(storage);
+    return () => call(storage, made);
+  };
+const onBuilds = (call: (port: BuildRepository, made: Builds) => PromiseLike<unknown>) =>
+  inBuilds(({ builds }, made) => call(builds, made));
+
+export const buildReads: Readonly<Record<string, Call>> = {
+  'catalog.get': inBuilds(({ catalog }, { unused: { id } }) => unwrap(catalog.get(org, 'platform', id, 'k'))),
+  'catalog.getByName': inBuilds(({ catalog }, { osVersion: { nameKey } }) =>
+    unwrap(catalog.getByName(org, 'os_version', nameKey)),
+  ),
+  'catalog.list': inBuilds(({ catalog }) => unwrap(catalog.list(org, 'image_type', page))),
+  'builds.plan': onBuilds((port, { plan }) => unwrap(port.plan(org, plan.projectId, undefined, 'k'))),
+  'builds.plan of a version': onBuilds((port, { plan }) => unwrap(port.plan(org, plan.projectId, 1))),
+  'builds.startFacts': onBuilds((port, { references }) => unwrap(port.startFacts(org, references, 'k'))),
+  'builds.get': onBuilds((port, { running: { id } }) => unwrap(port.get(org, id, 'k'))),
+  'builds.getWithManifest': onBuilds((port, { running: { id } }) => unwrap(port.getWithManifest(org, { id }))),
+  'builds.getWithManifest by its number': onBuilds((port, { running: { buildNumber } }) =>
+    unwrap(port.getWithManifest(org, { buildNumber })),
+  ),
+  'builds.list': onBuilds((port) => unwrap(port.list(org, {}, page))),
+  'builds.list of a project and status, further': onBuilds((port, { references: { projectId } }) =>
+    unwrap(port.list(org, { projectId, status: 'failed' }, further)),
+  ),
+  'builds.list of everything': onBuilds((port, { references }) =>
+    unwrap(port.list(org, { ...references, status: 'failed' }, page)),
+  ),
+  'builds.listStates': onBuilds((port, { failed: { id } }) => unwrap(port.listStates(org, id, page))),
+  'builds.listFailures': onBuilds((port) => unwrap(port.listFailures(org, {}, page))),
+  'builds.listFailures of a build, further': onBuilds((port, { failed: { id } }) =>
+    unwrap(port.listFailures(org, { buildId: id, resolved: false, failureType: 'boot', component: 'kernel' }, further)),
+  ),
+  'builds.getFailure': onBuilds((port, { failure: { id } }) => unwrap(port.getFailure(org, id, 'k'))),
+  'builds.resumeFacts': onBuilds((port, { failed: { id } }) => unwrap(port.resumeFacts(org, id))),
+  'builds.stats': onBuilds((port) => unwrap(port.stats(org, {}))),
+  'builds.stats of a project and a time': onBuilds((port, { references: { projectId } }) =>
+    unwrap(port.stats(org, { projectId, from: at, to: at })),
+  ),
+  'builds.due': onBuilds((port) => unwrap(port.due(org, { now: at, limit: 100, after: null }))),
+};
+
+const done = { done: true };
+const next = <T extends { readonly version: number }>(one: T, differing: Partial<T> = {}): T => {
+  return { ...one, version: one.version + 1, ...differing };
+};
+const nothing = { ended: null, begun: null, failure: null };
+const attempt = ({ id: buildId, attempts }: Builds['running']): StoredBuildState => {
+  const open = { status: 'started', startTime: at, endTime: null, errorMessage: null, retryCount: 0 } as const;
+  return { id: randomUUID(), buildId, sequence: attempts + 1, state: 50, ...open };
+};
+const endedAttempt = ({ attempts: sequence }: Builds['running']) => {
+  const over = { status: 'completed', startTime: at, endTime: at, errorMessage: null } as const;
+  return { sequence, state: 0, ...over };
+};
+
+export const buildWrites: Readonly<Record<string, Write>> = {
+  'catalog.create': [
+    4,
+    inBuilds(async ({ catalog }, { unused }) => {
+      const entry = { ...unused, id: randomUUID(), name: randomUUID(), nameKey: randomUUID() };
+      const command = { kind: 'platform', entry, change: change(newKey()) } as const;
+      expect(await unwrap(catalog.create(command))).toEqual(done);
+    }),
+  ],
+  'catalog.update': [
+    3,
+    inBuilds(async ({ catalog }, { imageType }) => {
+      const entry = next(imageType, { description: 'other' });
+      const command = { kind: 'image_type', entry, previousNameKey: entry.nameKey, expectedVersion: 1 } as const;
+      expect(await unwrap(catalog.update({ ...command, change: change() }))).toEqual(done);
+    }),
+  ],
+  'catalog.delete': [
+    3,
+    inBuilds(async ({ catalog }, { unused: entry }) => {
+      expect(await unwrap(catalog.delete({ kind: 'platform', entry, change: change() }))).toEqual(done);
+    }),
+  ],
+  'builds.addPlan': [
+    5,
+    onBuilds(async (port, { plan }) => {
+      const command = { plan: next(plan, { id: randomUUID() }), change: change() };
+      expect(await unwrap(port.addPlan(command))).toEqual(done);
+    }),
+  ],
+  'builds.add': [
+    4,
+    onBuilds(async (port, { pending }) => {
+      const build = { ...pending, id: randomUUID(), buildNumber: randomUUID() };
+      const command = { build, states: [], failures: [], change: change(newKey()) };
+      expect(await unwrap(port.add(command))).toEqual(done);
+    }),
+  ],
+  'builds.move into the first milestone': [
+    4,
+    onBuilds(async (port, { pending }) => {
+      const build = next(pending, { status: 'running', attempts: 1 });
+      const command = { build, ...nothing, begun: attempt(pending), expectedVersion: 1, change: change() };
+      expect(await unwrap(port.move(command))).toEqual(done);
+    }),
+  ],
+  'builds.move into the next one': [
+    6,
+    onBuilds(async (port, { running }) => {
+      const steps = { ended: endedAttempt(running), begun: attempt(running), failure: null };
+      const build = next(running, { currentState: 50, attempts: 2 });
+      const command = { build, ...steps, expectedVersion: running.version, change: change(newKey()) };
+      expect(await unwrap(port.move(command))).toEqual(done);
+    }),
+  ],
+  'builds.move of one that was silent': [
+    5,
+    onBuilds(async (port, { running, failure }) => {
+      const ended = { ...endedAttempt(running), status: 'failed' } as const;
+      const steps = { ended, begun: null, failure: { ...failure, id: randomUUID(), buildId: running.id } };
+      const silentSince = running.heartbeatAt;
+      const command = { build: next(running, { status: 'failed' }), ...steps, silentSince, change: change() };
+      expect(await unwrap(port.move({ ...command, expectedVersion: running.version }))).toEqual(done);
+    }),
+  ],
+  'builds.move of one that ends': [
+    3,
+    onBuilds(async (port, { pending }) => {
+      const build = next(pending, { status: 'canceled' });
+      const command = { build, ...nothing, expectedVersion: 1, change: change() };
+      expect(await unwrap(port.move(command))).toEqual(done);
+    }),
+  ],
+  'builds.attachManifest': [
+    3,
+    onBuilds(async (port, { running }) => {
+      const command = { build: next(running), manifest: '{"builds":[]}', expectedVersion: running.version };
+      expect(await unwrap(port.attachManifest({ ...command, change: change() }))).toEqual(done);
+    }),
+  ],
+  'builds.beat': [
+    1,
+    onBuilds(async (port, { running: { id } }) => {
+      expect(await unwrap(port.beat(org, id, at))).toBe(true);
+    }),
+  ],
+  'builds.resolveFailure': [
+    3,
+    onBuilds(async (port, { failure }) => {
+      const resolved = { ...failure, resolved: true, resolutionNotes: 'done', resolvedAt: at };
+      expect(await unwrap(port.resolveFailure({ failure: resolved, change: change() }))).toEqual(done);
+    }),
+  ],
+};
