@@ -1,11 +1,12 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { utf8Length } from '@vivarium/core/storage';
 
-/** An item as it is stored. Ours hold texts and whole numbers only. */
+/** An item as it is stored. Ours hold texts, whole numbers and lists of texts only. */
 export type Item = Readonly<Record<string, AttributeValue>>;
 
 export const text = (value: string): AttributeValue => ({ S: value });
 export const integer = (value: number): AttributeValue => ({ N: String(value) });
+export const texts = (values: readonly string[]): AttributeValue => ({ L: values.map(text) });
 export const time = (value: Date): AttributeValue => integer(value.getTime());
 
 /** Attributes of which `null` says that the item has none. */
@@ -22,6 +23,10 @@ export function present(attributes: Attributes): Item {
 
 export function textOf(item: Item, name: string): string {
   return item[name]?.S ?? damaged(item, name);
+}
+
+export function textsOf(item: Item, name: string): readonly string[] {
+  return item[name]?.L?.map((value) => value.S ?? damaged(item, name)) ?? damaged(item, name);
 }
 
 export function optionalTextOf(item: Item, name: string): string | null {
@@ -56,11 +61,14 @@ function damaged(item: Item, name: string): never {
   throw new DamagedItem(`the item ${item['pk']?.S} / ${item['sk']?.S} has no ${name}`);
 }
 
-/** Bytes that an item takes, at most: DynamoDB counts names and texts in UTF-8 and a number with up to 21 bytes. */
+/** Bytes that an item takes, at most: DynamoDB counts names and texts in UTF-8, a number with up to 21 bytes, and 4 for a list and 1 for each of its elements. */
 export function sizeOf(item: Item): number {
   let bytes = 0;
-  for (const [name, value] of Object.entries(item)) {
-    bytes += utf8Length(name) + (value.S === undefined ? 21 : utf8Length(value.S));
-  }
+  for (const [name, value] of Object.entries(item)) bytes += utf8Length(name) + sizeOfValue(value);
   return bytes;
+}
+
+function sizeOfValue(value: AttributeValue): number {
+  if (value.L !== undefined) return value.L.reduce((sum, element) => sum + 1 + sizeOfValue(element), 4);
+  return value.S === undefined ? 21 : utf8Length(value.S);
 }

@@ -3,12 +3,14 @@
  * changes at once. So a first write fences the project, which makes it gone for everybody, and its items are removed afterwards.
  */
 import { integerOf, textOf } from './attributes.ts';
+import { detachBuilds } from './build-detachment.ts';
+import { sweepImport } from './build-imports.ts';
 import { forgetScope } from './data-keys.ts';
 import { has } from './expressions.ts';
-import { erasureKey, erasurePartition, projectKey, projectPartition } from './keys.ts';
+import { erasureKey, erasurePartition, isImportKey, projectKey, projectPartition } from './keys.ts';
 import type { Table } from './table.ts';
 
-/** How many erasures that others left undone one deletion takes along. */
+/** How many erasures and imports that others left undone one deletion or import takes along. */
 const leftoversAtOnce = 10;
 const leftoverAfterMs = 60_000;
 
@@ -25,6 +27,7 @@ export async function erase(table: Table, orgId: string, projectId: string): Pro
       after: project.sk,
       keysOnly: true,
     })) {
+      await detachBuilds(table, orgId, projectId, page);
       await table.removeAll(page.map((item) => ({ pk: textOf(item, 'pk'), sk: textOf(item, 'sk') })));
       left += page.length;
     }
@@ -33,12 +36,11 @@ export async function erase(table: Table, orgId: string, projectId: string): Pro
   await table.removeAll([erasureKey(orgId, projectId)]);
 }
 
-/** Goes on with erasures whose process died or was refused on the way. Younger ones are still being worked on by who began them. */
+/** Goes on with erasures, and removes imports, whose process died or was refused on the way. Younger ones are still being worked on by who began them. */
 export async function eraseLeftovers(table: Table, orgId: string, now: Date): Promise<void> {
-  for await (const page of table.pages({ pk: erasurePartition(orgId), pageSize: leftoversAtOnce })) {
-    for (const item of page) {
-      if (now.getTime() - integerOf(item, 'since') > leftoverAfterMs) await erase(table, orgId, textOf(item, 'id'));
-    }
-    return;
+  for (const item of await table.first({ pk: erasurePartition(orgId) }, leftoversAtOnce)) {
+    if (now.getTime() - integerOf(item, 'since') <= leftoverAfterMs) continue;
+    if (isImportKey(textOf(item, 'sk'))) await sweepImport(table, orgId, item);
+    else await erase(table, orgId, textOf(item, 'id'));
   }
 }

@@ -75,15 +75,17 @@ export const either =
   (p) =>
     conditions.map((condition) => `(${condition(p)})`).join(' OR ');
 
-/** How an item changes. A `null` takes the attribute away; `add` moves a counter. */
+/** How an item changes. A `null` takes the attribute away; `add` moves a counter; `element` sets one element of a list, or appends it right behind the last. */
 export interface Changes {
   readonly set?: Readonly<Record<string, AttributeValue | null>>;
+  readonly element?: { readonly of: string; readonly index: number; readonly value: AttributeValue } | null;
   readonly add?: Readonly<Record<string, number>>;
 }
 
-export function updateExpression({ set = {}, add = {} }: Changes, p: Placeholders): string {
+export function updateExpression({ set = {}, element = null, add = {} }: Changes, p: Placeholders): string {
   const assignments = Object.entries(set);
   const given = assignments.flatMap(([name, value]) => (value === null ? [] : [`${p.name(name)} = ${p.value(value)}`]));
+  if (element !== null) given.push(`${p.name(element.of)}[${element.index}] = ${p.value(element.value)}`);
   const removed = assignments.flatMap(([name, value]) => (value === null ? [p.name(name)] : []));
   const added = Object.entries(add).map(([name, by]) => `${p.name(name)} ${p.value(integer(by))}`);
   return [clause('SET', given), clause('REMOVE', removed), clause('ADD', added)]

@@ -5,7 +5,14 @@
  * Whatever else is kept in a project's partition must not sort between `#` and `#V$`: the list of environments is one Query of that span.
  */
 import { laneOf } from '@vivarium/core/storage';
-import type { InstancePosition, JournalEntry, JournalSubject, KeyScope } from '@vivarium/core/storage';
+import type {
+  CatalogKind,
+  InstancePosition,
+  JournalEntry,
+  JournalSubject,
+  KeyScope,
+  NewestPosition,
+} from '@vivarium/core/storage';
 
 export interface Key {
   readonly pk: string;
@@ -75,7 +82,7 @@ export const siblingDirectory = (orgId: string, parentId: string | null): string
 
 export const treeKey = (orgId: string): Key => ({ pk: `${escape(orgId)}#TREE`, sk: '#' });
 
-/** Projects that are deleted for everybody, but whose items are still being removed. */
+/** Projects that are deleted for everybody, but whose items are still being removed; and histories of builds that are not there yet. */
 export const erasurePartition = (orgId: string): string => `${escape(orgId)}#X`;
 export const erasureKey = (orgId: string, projectId: string): Key => ({
   pk: erasurePartition(orgId),
@@ -227,6 +234,121 @@ function scopePartition(orgId: string, { type, id }: KeyScope): string {
 /** Leads from the id of a data key to its place; the partition is the org's list of data keys. */
 export const dataKeyIdKey = (orgId: string, id: string): Key => ({ pk: dataKeyDirectory(orgId), sk: escape(id) });
 export const dataKeyDirectory = (orgId: string): string => `${escape(orgId)}#KD`;
+
+/** An entry of the catalog. */
+export const catalogEntryKey = (orgId: string, kind: CatalogKind, id: string): Key => ({
+  pk: catalogPartition(orgId, kind),
+  sk: `E#${escape(id)}`,
+});
+/** Holds the name of an entry, and what lists show of it: the list of its kind, behind which nothing else stands in the partition. */
+export const catalogNameKey = (orgId: string, kind: CatalogKind, nameKey: string): Key => ({
+  pk: catalogPartition(orgId, kind),
+  sk: `N#${nameKey}`,
+});
+export const catalogPartition = (orgId: string, kind: CatalogKind): string => `${escape(orgId)}#CAT#${kind}`;
+
+/** A version of a project's plan. */
+export const planKey = (orgId: string, projectId: string, version: number): Key => ({
+  pk: projectPartition(orgId, projectId),
+  sk: `MP#${padded(version)}`,
+});
+export const planSpan = (orgId: string, projectId: string): Span => ({
+  pk: projectPartition(orgId, projectId),
+  from: 'MP#',
+  to: 'MP$',
+});
+
+export const buildKey = (orgId: string, id: string): Key => ({ pk: buildPartition(orgId, id), sk: '#' });
+/** An attempt, among those of its build: in their order. */
+export const attemptKey = (orgId: string, buildId: string, sequence: number): Key => ({
+  pk: buildPartition(orgId, buildId),
+  sk: `H#${padded(sequence)}`,
+});
+/** The build, and then its attempts; those behind `after` alone where it is given. */
+export const attemptSpan = (orgId: string, buildId: string, after: number | null): Span => ({
+  pk: buildPartition(orgId, buildId),
+  from: after === null ? '#' : attemptKey(orgId, buildId, after + 1).sk,
+  to: 'H$',
+});
+/** What Packer wrote, apart from the build because it may be large. */
+export const manifestKey = (orgId: string, buildId: string): Key => ({
+  pk: buildPartition(orgId, buildId),
+  sk: 'M',
+});
+export const buildPartition = (orgId: string, id: string): string => `${escape(orgId)}#B#${escape(id)}`;
+
+/** Holds a build's number in its org. */
+export const buildNumberKey = (orgId: string, buildNumber: string): Key => ({
+  pk: `${escape(orgId)}#BN#${escape(buildNumber)}`,
+  sk: '#',
+});
+
+/** A build in the list of its org: by the time when it was created. */
+export const listedBuildKey = (orgId: string, build: NewestPosition): Key => ({
+  pk: buildDirectory(orgId),
+  sk: timePlace(build),
+});
+export const buildDirectory = (orgId: string): string => `${escape(orgId)}#BL`;
+
+/** A build in the list of its project. */
+export const projectBuildKey = (orgId: string, projectId: string, build: NewestPosition): Key => ({
+  pk: projectPartition(orgId, projectId),
+  sk: `B#${timePlace(build)}`,
+});
+export const projectBuildSpan = (orgId: string, projectId: string): Span => ({
+  pk: projectPartition(orgId, projectId),
+  from: 'B#',
+  to: 'B$',
+});
+export const isProjectBuildKey = (sk: string): boolean => sk.startsWith('B#');
+
+/** The org's running builds by id: what a sweep goes through. */
+export const runningBuildKey = (orgId: string, id: string): Key => ({ pk: runningPartition(orgId), sk: escape(id) });
+export const runningPartition = (orgId: string): string => `${escape(orgId)}#BA`;
+
+export const failureKey = (orgId: string, id: string): Key => ({
+  pk: `${escape(orgId)}#F#${escape(id)}`,
+  sk: '#',
+});
+/** A failure in the list of its org. */
+export const listedFailureKey = (orgId: string, failure: NewestPosition): Key => ({
+  pk: failureDirectory(orgId),
+  sk: timePlace(failure),
+});
+export const failureDirectory = (orgId: string): string => `${escape(orgId)}#FL`;
+
+/** A failure in the list of its build. Builds stand in it as in the list of builds, so that the failures of a period's builds are one span. */
+export const failureOfBuildKey = (orgId: string, build: NewestPosition, failure: NewestPosition): Key => ({
+  pk: failuresByBuild(orgId),
+  sk: `${timePlace(build)}#${timePlace(failure)}`,
+});
+/** The failures of all builds from one to another. */
+export const failuresOfBuilds = (orgId: string, first: NewestPosition, last: NewestPosition): Span => ({
+  pk: failuresByBuild(orgId),
+  from: `${timePlace(first)}#`,
+  to: `${timePlace(last)}$`,
+});
+const failuresByBuild = (orgId: string): string => `${escape(orgId)}#BF`;
+
+/** Times and ids of a key that ends in places, the last place at the end. */
+export function positionIn(sk: string): NewestPosition {
+  const [createdAt, id] = partsOf(sk).slice(-2) as [string, string];
+  return { createdAt: new Date(createdAt), id };
+}
+
+/** Histories that were written before their build, which may never have come. They stand among the projects to be erased, whose keys have no `#`. */
+export const importKey = (orgId: string, buildId: string): Key => ({
+  pk: erasurePartition(orgId),
+  sk: `B#${escape(buildId)}`,
+});
+
+export const isImportKey = (sk: string): boolean => sk.startsWith('B#');
+
+/** Before and behind all places in time. */
+export const firstPlace = '0';
+export const lastPlace = ':';
+const timePlace = ({ createdAt, id }: NewestPosition): string => placeOf(createdAt.toISOString(), escape(id));
+const padded = (count: number): string => String(count).padStart(16, '0');
 
 /** Belongs to no org: no org's key begins with `#`. */
 export const migrationPartition = '#migrations';

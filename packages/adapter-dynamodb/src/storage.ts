@@ -3,6 +3,8 @@ import { InvalidInput } from '@vivarium/core';
 import { okAsync } from '@vivarium/core/storage';
 import type { Storage } from '@vivarium/core/storage';
 
+import { dynamodbBuilds } from './builds.ts';
+import { dynamodbCatalog } from './catalog.ts';
 import { dynamodbDataKeys } from './data-keys.ts';
 import { defaultSecretsTable, defaultTable } from './definition.ts';
 import { dynamodbEnvironments } from './environments.ts';
@@ -49,6 +51,8 @@ export function dynamodbStorage({
     projects: dynamodbProjects(table),
     environments: dynamodbEnvironments(table),
     ephemeral: dynamodbEphemeral(table, secrets),
+    catalog: dynamodbCatalog(table),
+    builds: dynamodbBuilds(table),
     journal: dynamodbJournal(table),
     dataKeys: dynamodbDataKeys(table),
     migrate: () => table.answer('write', () => migrate(client, table, secrets)),

@@ -14,6 +14,7 @@ import type {
   AttributeValue,
   DynamoDBClient,
   QueryCommandInput,
+  QueryCommandOutput,
   TransactWriteItem,
   WriteRequest,
 } from '@aws-sdk/client-dynamodb';
@@ -59,8 +60,8 @@ export interface Range {
   /** Reads the index by time, newest last, instead of the table. Not strongly consistent: an index cannot be. */
   readonly byTime?: boolean;
   readonly backward?: boolean;
-  /** Items a page; as many as fit into 1 MB when not given. */
-  readonly pageSize?: number;
+  /** Items a page, which may depend on how many pages came before it; as many as fit into 1 MB when not given. */
+  readonly pageSize?: number | ((before: number) => number);
   /** Keys alone. */
   readonly keysOnly?: boolean;
   /** Leaves out what does not meet this; it is read and paid for all the same. */
@@ -137,13 +138,18 @@ export class Table {
     if (range.between !== undefined && compareBytes(...range.between) > 0) return;
     const input = this.#query(range);
     let start: Record<string, AttributeValue> | undefined;
-    do {
-      const answer = await this.#client.send(
-        new QueryCommand({ ...input, ...(start === undefined ? {} : { ExclusiveStartKey: start }) }),
+    for (let before = 0; before === 0 || start !== undefined; before++) {
+      const limit = typeof range.pageSize === 'function' ? range.pageSize(before) : range.pageSize;
+      const answer: QueryCommandOutput = await this.#client.send(
+        new QueryCommand({
+          ...input,
+          ...(limit === undefined ? {} : { Limit: limit }),
+          ...(start === undefined ? {} : { ExclusiveStartKey: start }),
+        }),
       );
       yield answer.Items ?? [];
       start = answer.LastEvaluatedKey;
-    } while (start !== undefined);
+    }
   }
 
   /** The first items of a range: in one request, unless they fill more than 1 MB. */
@@ -176,7 +182,6 @@ export class Table {
       KeyConditionExpression: condition,
       ...(range.byTime === true ? { IndexName: timeIndex.name } : { ConsistentRead: true }),
       ...(range.backward === true ? { ScanIndexForward: false } : {}),
-      ...(range.pageSize === undefined ? {} : { Limit: range.pageSize }),
       ...(range.where === undefined ? {} : { FilterExpression: range.where(p) }),
       ...(range.keysOnly === true ? { ProjectionExpression: `${p.name('pk')}, ${p.name('sk')}` } : {}),
       ...p.fields(),
@@ -280,10 +285,17 @@ export class Table {
 
   /** Deletes items, 25 a request, whether they are there or not. */
   async removeAll(keys: readonly Key[]): Promise<void> {
-    for (let i = 0; i < keys.length; i += itemsPerBatchWrite) {
-      let wanted: WriteRequest[] = keys
-        .slice(i, i + itemsPerBatchWrite)
-        .map((key) => ({ DeleteRequest: { Key: toAttributes(key) } }));
+    await this.#writeAll(keys.map((key) => ({ DeleteRequest: { Key: toAttributes(key) } })));
+  }
+
+  /** Puts items, 25 a request, in their order but for those that DynamoDB leaves for later; a failure on the way leaves some of them there. */
+  async putAll(items: readonly Item[]): Promise<void> {
+    await this.#writeAll(items.map((Item) => ({ PutRequest: { Item: { ...Item } } })));
+  }
+
+  async #writeAll(requests: readonly WriteRequest[]): Promise<void> {
+    for (let i = 0; i < requests.length; i += itemsPerBatchWrite) {
+      let wanted: WriteRequest[] = requests.slice(i, i + itemsPerBatchWrite);
       for (let attempt = 1; wanted.length > 0; attempt++) {
         if (attempt > tries) throw unprocessed(this.name, 'unknown');
         if (attempt > 1) await pause(attempt - 1);

@@ -24,7 +24,12 @@ const order = [
   'last_environment',
   'has_children',
   'has_instances',
+  'in_use',
+  'resolved',
   'name_taken',
+  'number_taken',
+  'gone',
+  'swept',
 ];
 
 /**
