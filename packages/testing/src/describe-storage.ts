@@ -7,6 +7,7 @@ import type { Suite, SuiteSize } from './suite.ts';
 import { testBuilds } from './builds.ts';
 import { testBuildCatalog } from './builds-catalog.ts';
 import { testBuildErrors } from './builds-errors.ts';
+import { testBuildsPort } from './builds-port.ts';
 import { testCanary } from './canary.ts';
 import { testChaos } from './chaos.ts';
 import { testDataKeysPort } from './data-keys-port.ts';
@@ -43,6 +44,7 @@ const themes: readonly ((suite: Suite) => void)[] = [
   testBuilds,
   testDataKeysPort,
   testEphemeralPort,
+  testBuildsPort,
   testErrors,
   testEphemeralErrors,
   testBuildErrors,
