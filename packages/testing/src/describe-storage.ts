@@ -7,6 +7,7 @@ import type { Suite, SuiteSize } from './suite.ts';
 import { testBuilds } from './builds.ts';
 import { testBuildCatalog } from './builds-catalog.ts';
 import { testBuildErrors } from './builds-errors.ts';
+import { testBuildImport } from './builds-import.ts';
 import { testBuildsPort } from './builds-port.ts';
 import { testCanary } from './canary.ts';
 import { testChaos } from './chaos.ts';
@@ -42,6 +43,7 @@ const themes: readonly ((suite: Suite) => void)[] = [
   testEphemeral,
   testBuildCatalog,
   testBuilds,
+  testBuildImport,
   testDataKeysPort,
   testEphemeralPort,
   testBuildsPort,
