@@ -8,6 +8,7 @@ import { testBuilds } from './builds.ts';
 import { testBuildCatalog } from './builds-catalog.ts';
 import { testBuildErrors } from './builds-errors.ts';
 import { testBuildImport } from './builds-import.ts';
+import { testBuildStats } from './builds-stats.ts';
 import { testBuildsPort } from './builds-port.ts';
 import { testCanary } from './canary.ts';
 import { testChaos } from './chaos.ts';
@@ -44,6 +45,7 @@ const themes: readonly ((suite: Suite) => void)[] = [
   testBuildCatalog,
   testBuilds,
   testBuildImport,
+  testBuildStats,
   testDataKeysPort,
   testEphemeralPort,
   testBuildsPort,
