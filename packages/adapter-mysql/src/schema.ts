@@ -314,6 +314,7 @@ export function migrations(prefix: string, flavour: Flavour): readonly Migration
       `updated_at ${time} NOT NULL`,
       updates,
       `UNIQUE KEY ${name('platform_name')} (org_id, name_key)`,
+      `UNIQUE KEY ${name('platform_of_org')} (org_id, id)`,
     ]),
 
     migration('0016', 'os_versions', [
@@ -330,6 +331,7 @@ export function migrations(prefix: string, flavour: Flavour): readonly Migration
       `updated_at ${time} NOT NULL`,
       updates,
       `UNIQUE KEY ${name('os_version_name')} (org_id, name_key)`,
+      `UNIQUE KEY ${name('os_version_of_org')} (org_id, id)`,
     ]),
 
     migration('0017', 'image_types', [
@@ -344,6 +346,7 @@ export function migrations(prefix: string, flavour: Flavour): readonly Migration
       `updated_at ${time} NOT NULL`,
       updates,
       `UNIQUE KEY ${name('image_type_name')} (org_id, name_key)`,
+      `UNIQUE KEY ${name('image_type_of_org')} (org_id, id)`,
     ]),
 
     migration('0018', 'milestone_plans', [
@@ -390,14 +393,14 @@ export function migrations(prefix: string, flavour: Flavour): readonly Migration
       `KEY ${name('build_status')} (org_id, status, created_at, id)`,
       `KEY ${name('build_of_project')} (project_id, created_at, id)`,
       `KEY ${name('build_of_project_status')} (project_id, status, created_at, id)`,
-      `KEY ${name('build_of_platform')} (platform_id, created_at, id)`,
-      `KEY ${name('build_of_os_version')} (os_version_id, created_at, id)`,
-      `KEY ${name('build_of_image_type')} (image_type_id, created_at, id)`,
+      `KEY ${name('build_of_platform')} (org_id, platform_id, created_at, id)`,
+      `KEY ${name('build_of_os_version')} (org_id, os_version_id, created_at, id)`,
+      `KEY ${name('build_of_image_type')} (org_id, image_type_id, created_at, id)`,
       `KEY ${name('build_due')} (org_id, status, id)`,
       `CONSTRAINT ${name('build_project')} FOREIGN KEY (project_id) REFERENCES ${tableName(prefix, 'projects')} (id) ON DELETE SET NULL`,
-      `CONSTRAINT ${name('build_platform')} FOREIGN KEY (platform_id) REFERENCES ${tableName(prefix, 'platforms')} (id)`,
-      `CONSTRAINT ${name('build_os_version')} FOREIGN KEY (os_version_id) REFERENCES ${tableName(prefix, 'os_versions')} (id)`,
-      `CONSTRAINT ${name('build_image_type')} FOREIGN KEY (image_type_id) REFERENCES ${tableName(prefix, 'image_types')} (id)`,
+      `CONSTRAINT ${name('build_platform')} FOREIGN KEY (org_id, platform_id) REFERENCES ${tableName(prefix, 'platforms')} (org_id, id)`,
+      `CONSTRAINT ${name('build_os_version')} FOREIGN KEY (org_id, os_version_id) REFERENCES ${tableName(prefix, 'os_versions')} (org_id, id)`,
+      `CONSTRAINT ${name('build_image_type')} FOREIGN KEY (org_id, image_type_id) REFERENCES ${tableName(prefix, 'image_types')} (org_id, id)`,
       `CONSTRAINT ${name('build_current_state')} CHECK (current_state BETWEEN 0 AND 100)`,
     ]),
 

@@ -291,7 +291,8 @@ END $forget$`,
   version integer NOT NULL,
   created_at timestamptz(3) NOT NULL,
   updated_at timestamptz(3) NOT NULL,
-  CONSTRAINT vivarium_platform_name UNIQUE (org_id, name_key)
+  CONSTRAINT vivarium_platform_name UNIQUE (org_id, name_key),
+  CONSTRAINT vivarium_platform_of_org UNIQUE (org_id, id)
 )`,
         `CREATE TABLE ${table('os_versions')} (
   id uuid CONSTRAINT vivarium_os_version PRIMARY KEY,
@@ -305,7 +306,8 @@ END $forget$`,
   version integer NOT NULL,
   created_at timestamptz(3) NOT NULL,
   updated_at timestamptz(3) NOT NULL,
-  CONSTRAINT vivarium_os_version_name UNIQUE (org_id, name_key)
+  CONSTRAINT vivarium_os_version_name UNIQUE (org_id, name_key),
+  CONSTRAINT vivarium_os_version_of_org UNIQUE (org_id, id)
 )`,
         `CREATE TABLE ${table('image_types')} (
   id uuid CONSTRAINT vivarium_image_type PRIMARY KEY,
@@ -317,7 +319,8 @@ END $forget$`,
   version integer NOT NULL,
   created_at timestamptz(3) NOT NULL,
   updated_at timestamptz(3) NOT NULL,
-  CONSTRAINT vivarium_image_type_name UNIQUE (org_id, name_key)
+  CONSTRAINT vivarium_image_type_name UNIQUE (org_id, name_key),
+  CONSTRAINT vivarium_image_type_of_org UNIQUE (org_id, id)
 )`,
 
         `CREATE TABLE ${table('milestone_plans')} (
@@ -336,9 +339,9 @@ END $forget$`,
   org_id text COLLATE "C" NOT NULL,
   build_number varchar(100) COLLATE "C" NOT NULL,
   project_id uuid CONSTRAINT vivarium_build_project REFERENCES ${table('projects')} (id) ON DELETE SET NULL,
-  platform_id uuid NOT NULL CONSTRAINT vivarium_build_platform REFERENCES ${table('platforms')} (id),
-  os_version_id uuid NOT NULL CONSTRAINT vivarium_build_os_version REFERENCES ${table('os_versions')} (id),
-  image_type_id uuid NOT NULL CONSTRAINT vivarium_build_image_type REFERENCES ${table('image_types')} (id),
+  platform_id uuid NOT NULL,
+  os_version_id uuid NOT NULL,
+  image_type_id uuid NOT NULL,
   current_state integer NOT NULL CONSTRAINT vivarium_build_current_state CHECK (current_state BETWEEN 0 AND 100),
   status text COLLATE "C" NOT NULL,
   retry_count integer NOT NULL,
@@ -357,15 +360,18 @@ END $forget$`,
   version integer NOT NULL,
   created_at timestamptz(3) NOT NULL,
   updated_at timestamptz(3) NOT NULL,
-  CONSTRAINT vivarium_build_number UNIQUE (org_id, build_number)
+  CONSTRAINT vivarium_build_number UNIQUE (org_id, build_number),
+  CONSTRAINT vivarium_build_platform FOREIGN KEY (org_id, platform_id) REFERENCES ${table('platforms')} (org_id, id),
+  CONSTRAINT vivarium_build_os_version FOREIGN KEY (org_id, os_version_id) REFERENCES ${table('os_versions')} (org_id, id),
+  CONSTRAINT vivarium_build_image_type FOREIGN KEY (org_id, image_type_id) REFERENCES ${table('image_types')} (org_id, id)
 )`,
         `CREATE INDEX vivarium_build_time ON ${table('builds')} (org_id, created_at, id)`,
         `CREATE INDEX vivarium_build_status ON ${table('builds')} (org_id, status, created_at, id)`,
         `CREATE INDEX vivarium_build_of_project ON ${table('builds')} (project_id, created_at, id)`,
         `CREATE INDEX vivarium_build_of_project_status ON ${table('builds')} (project_id, status, created_at, id)`,
-        `CREATE INDEX vivarium_build_of_platform ON ${table('builds')} (platform_id, created_at, id)`,
-        `CREATE INDEX vivarium_build_of_os_version ON ${table('builds')} (os_version_id, created_at, id)`,
-        `CREATE INDEX vivarium_build_of_image_type ON ${table('builds')} (image_type_id, created_at, id)`,
+        `CREATE INDEX vivarium_build_of_platform ON ${table('builds')} (org_id, platform_id, created_at, id)`,
+        `CREATE INDEX vivarium_build_of_os_version ON ${table('builds')} (org_id, os_version_id, created_at, id)`,
+        `CREATE INDEX vivarium_build_of_image_type ON ${table('builds')} (org_id, image_type_id, created_at, id)`,
         `CREATE INDEX vivarium_build_due ON ${table('builds')} (org_id, id) WHERE status = 'running'`,
 
         `CREATE TABLE ${table('build_states')} (

@@ -62,6 +62,11 @@ export function buildStatements(dialect: Dialect) {
           AND m.version = ${newestVersion(dialect, ':project::uuid')}`,
     ),
 
+    isTaken: statement(
+      'isTaken',
+      `SELECT b.id FROM ${builds} WHERE b.org_id = :org::text AND b.build_number = :number::text`,
+    ),
+
     get: statement(
       'get',
       `SELECT ${columns}, ${keyColumns(dialect, 'k')}
@@ -157,7 +162,7 @@ export function sqlBuilds(session: Session, statements: ReturnType<typeof buildS
 
     /** build, with foreign keys on what it refers to → its history → its failures → journal. */
     add: ({ build, states, failures, change }) =>
-      answer(() => {
+      answer(async () => {
         const { orgId } = change;
         const history = [
           ...inserts(
@@ -169,7 +174,7 @@ export function sqlBuilds(session: Session, statements: ReturnType<typeof buildS
             failures.map((failure) => failureRow(orgId, failure)),
           ),
         ];
-        return write<'number_taken' | 'gone'>(session, change, {
+        const written = await write<'number_taken' | 'gone'>(session, change, {
           name: planName('builds.add', change, ...(history.length === 0 ? [] : ['history'])),
           ...(history.length > 0 && { manyShapes: true }),
           orgId,
@@ -192,6 +197,10 @@ export function sqlBuilds(session: Session, statements: ReturnType<typeof buildS
           key: change.key,
           diagnosis: null,
         });
+        // A number that is taken comes first, and MySQL looks at foreign keys before it looks at unique ones.
+        if (written.done || written.refused !== 'gone') return written;
+        const taken = await read(session, statements.isTaken, { org: orgId, number: build.buildNumber });
+        return taken.length === 0 ? written : { done: false, refused: 'number_taken' };
       }),
 
     get: (orgId, id, keyId) =>

@@ -119,6 +119,7 @@ export async function write<Guard extends string>(
       }
       const refused = plan.diagnosis?.verdict(found) ?? failed.proven;
       if (refused !== null) return { done: false, refused };
+      if (failed.unforeseen !== null) throw failed.unforeseen;
       if (failed.key && found.key !== null) await dropExpired(session, change, found.key);
     }
     if (session.executor.owns) await pause(tries);
@@ -135,7 +136,8 @@ export async function writeIf(session: Session, plan: Plan): Promise<boolean> {
     const ran = await session.executor.run(plan);
     if (ran.as === 'done') return true;
     if (ran.as !== 'conflict') {
-      failedGuard(plan, ran);
+      const { unforeseen } = failedGuard(plan, ran);
+      if (unforeseen !== null) throw unforeseen;
       return false;
     }
     if (!session.executor.owns || tries === maximumTries) throw ran.failure;
@@ -143,28 +145,38 @@ export async function writeIf(session: Session, plan: Plan): Promise<boolean> {
   }
 }
 
-/** The guard behind what an executor reports. `proven`: a constraint is its own proof, while an update without effect has to be looked into. */
+/** The guard behind what an executor reports. */
+interface FailedGuard<Guard extends string> {
+  /** A constraint is its own proof, while an update without effect has to be looked into. */
+  readonly proven: Guard | null;
+  /** It was the idempotency key. */
+  readonly key: boolean;
+  /** It was a constraint that stands for nothing. Somebody who repeats a write under its key, row by row, runs into those before he gets to the key. */
+  readonly unforeseen: StorageFailure | null;
+}
+
 function failedGuard<Guard extends string>(
   plan: Plan<Guard>,
   ran: Ran & { readonly as: 'stopped' | 'violated' },
-): { readonly proven: Guard | null; readonly key: boolean } {
+): FailedGuard<Guard> {
+  const none = { proven: null, key: false, unforeseen: null };
   if (ran.as === 'stopped') {
     const step = stepsOf(plan)[ran.step];
-    if (step === undefined || step.do === 'insert') return { proven: null, key: false };
+    if (step === undefined || step.do === 'insert') return none;
     // What is held was loaded before the plan was made: if it is not there as it was, it has gone or changed since.
     const proof = step.do === 'hold' || plan.diagnosis === null;
-    return { proven: proof ? (step.else as Guard) : null, key: false };
+    return { ...none, proven: proof ? (step.else as Guard) : null };
   }
-  if (ran.constraint === 'vivarium_key') return { proven: null, key: true };
+  if (ran.constraint === 'vivarium_key') return { ...none, key: true };
   for (const step of plan.steps) {
     const guard =
       'violations' in step ? (step.violations as Readonly<Record<string, Guard>>)[ran.constraint] : undefined;
-    if (guard !== undefined) return { proven: guard, key: false };
+    if (guard !== undefined) return { ...none, proven: guard };
   }
-  throw unexpected(plan, ran.constraint);
+  return { ...none, unforeseen: unforeseen(plan, ran.constraint) };
 }
 
-function unexpected({ name }: Plan, constraint: string): StorageFailure {
+function unforeseen({ name }: Plan, constraint: string): StorageFailure {
   return new StorageFailure(`${name} ran into the constraint ${constraint}`, { retryable: false, outcome: 'none' });
 }
 
