@@ -12,7 +12,7 @@ import type { SeededRandom } from './seeded-random.ts';
 import type { Suite } from './suite.ts';
 
 /** A build with everything that the lists say of it. */
-interface Whole {
+export interface Whole {
   readonly build: Build;
   readonly states: readonly BuildState[];
   readonly failures: readonly BuildFailure[];
@@ -189,7 +189,7 @@ export function testBuildStats(suite: Suite): void {
 }
 
 /** The figures, counted by hand. */
-function counted(all: readonly Whole[]): Omit<BuildStats, 'approximate'> {
+export function counted(all: readonly Whole[]): Omit<BuildStats, 'approximate'> {
   const byStatus = Object.fromEntries(
     buildStatuses.map((status) => [status, all.filter(({ build }) => build.status === status).length]),
   ) as unknown as BuildStats['byStatus'];
@@ -237,7 +237,7 @@ function counted(all: readonly Whole[]): Omit<BuildStats, 'approximate'> {
   };
 }
 
-function expectFigures(stats: BuildStats, expected: Omit<BuildStats, 'approximate'>, about: string): void {
+export function expectFigures(stats: BuildStats, expected: Omit<BuildStats, 'approximate'>, about: string): void {
   const withoutTimes = (one: Omit<BuildStats, 'approximate'>) => ({
     ...one,
     approximate: undefined,
@@ -262,7 +262,7 @@ function isMeant(build: Build, { from, to, ...references }: StatsFilter): boolea
   return (from === undefined || build.createdAt >= from) && (to === undefined || build.createdAt < to);
 }
 
-async function wholeOf(client: Client<unknown>): Promise<Whole[]> {
+export async function wholeOf(client: Client<unknown>): Promise<Whole[]> {
   const whole: Whole[] = [];
   for (const build of await everything((page) => client.builds.list(page))) {
     whole.push({ build, states: await statesOf(client, build.id), failures: await failuresOf(client, build.id) });

@@ -8,6 +8,8 @@ import { testBuilds } from './builds.ts';
 import { testBuildCatalog } from './builds-catalog.ts';
 import { testBuildErrors } from './builds-errors.ts';
 import { testBuildImport } from './builds-import.ts';
+import { testBuildContest } from './builds-contest.ts';
+import { testBuildRaces } from './builds-races.ts';
 import { testBuildStats } from './builds-stats.ts';
 import { testBuildsPort } from './builds-port.ts';
 import { testCanary } from './canary.ts';
@@ -55,6 +57,8 @@ const themes: readonly ((suite: Suite) => void)[] = [
   testKeys,
   testCanary,
   testRaces,
+  testBuildRaces,
+  testBuildContest,
   testChaos,
   testModel,
   testErrorTable,
@@ -65,7 +69,8 @@ const themes: readonly ((suite: Suite) => void)[] = [
  * opt out of. A storage conforms when all of them pass.
  *
  * `size` bounds the random parts. What it leaves out comes from the environment (`VIVARIUM_TEST_SEED`, `VIVARIUM_TEST_CHAOS_COMMANDS`,
- * `VIVARIUM_TEST_MODEL_COMMANDS`, `VIVARIUM_TEST_RACE_CLIENTS`) or is: a seed of the day, 2,000 commands, 2,000 commands, 50 clients.
+ * `VIVARIUM_TEST_BUILD_COMMANDS`, `VIVARIUM_TEST_MODEL_COMMANDS`, `VIVARIUM_TEST_RACE_CLIENTS`) or is: a seed of the day, 2,000 commands, 1,000
+ * commands, 2,000 commands, 50 clients.
  *
  * @example
  * describeStorage('memory', memoryHarness);
@@ -74,6 +79,7 @@ export function describeStorage(name: string, makeHarness: MakeHarness, size: Pa
   const suite = createSuite({
     seed: size.seed ?? fromEnvironment('VIVARIUM_TEST_SEED', Math.floor(Date.now() / 86_400_000)),
     chaosCommands: size.chaosCommands ?? fromEnvironment('VIVARIUM_TEST_CHAOS_COMMANDS', 2_000),
+    buildCommands: size.buildCommands ?? fromEnvironment('VIVARIUM_TEST_BUILD_COMMANDS', 1_000),
     modelCommands: size.modelCommands ?? fromEnvironment('VIVARIUM_TEST_MODEL_COMMANDS', 2_000),
     raceClients: size.raceClients ?? fromEnvironment('VIVARIUM_TEST_RACE_CLIENTS', 50),
   });

@@ -382,7 +382,7 @@ export function testRaces(suite: Suite): void {
  * Makes the calls at once, and again where one keeps losing the race. Which of them goes first, and by how little, differs from round to
  * round: where everything is in one process, calls that begin together would always meet in the same way.
  */
-async function inEveryOrder(round: number, calls: readonly (() => Promise<string>)[]): Promise<string[]> {
+export async function inEveryOrder(round: number, calls: readonly (() => Promise<string>)[]): Promise<string[]> {
   const first = round % calls.length;
   const ahead = Math.floor(round / calls.length);
   return together(calls.length, async (index) => {
@@ -392,7 +392,7 @@ async function inEveryOrder(round: number, calls: readonly (() => Promise<string
 }
 
 /** A call that keeps losing the race is made again: it is always safe. */
-async function untilSettled(call: () => Promise<string>): Promise<string> {
+export async function untilSettled(call: () => Promise<string>): Promise<string> {
   for (let tries = 0; tries < 50; tries++) {
     const code = await call();
     if (code !== 'stale_version') return code;

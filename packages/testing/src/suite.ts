@@ -11,6 +11,8 @@ export interface SuiteSize {
   readonly seed: number;
   /** Commands of the chaos run, over all its clients. */
   readonly chaosCommands: number;
+  /** Commands of the contest of builds, over all its clients. */
+  readonly buildCommands: number;
   /** Commands of the model test. */
   readonly modelCommands: number;
   /** Clients of one race. */
