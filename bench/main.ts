@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-const benchmarks = ['templates', 'storage', 'secrets'];
+const benchmarks = ['templates', 'storage', 'secrets', 'builds'];
 const wanted = process.argv.slice(2);
 
 for (const name of benchmarks) {
