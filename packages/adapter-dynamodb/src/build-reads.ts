@@ -1,4 +1,4 @@
-import type { BuildRepository, ResumeFacts, StoredBuild } from '@vivarium/core/storage';
+import type { BuildRepository, ResumeFacts, StoredBuild, StoredBuildState } from '@vivarium/core/storage';
 
 import { integerOf, optionalIntegerOf, textOf } from './attributes.ts';
 import type { Item } from './attributes.ts';
@@ -81,8 +81,9 @@ export function dynamodbBuildReads(table: Table): BuildReads {
       }),
 
     listStates: (orgId, buildId, { limit, after }) =>
-      table.answer('read', () =>
-        settled('the history of the build', async () => {
+      table.answer('read', () => {
+        let before: number | null = null;
+        return settled('the history of the build', async () => {
           const { pk, from, to } = attemptSpan(orgId, buildId, after);
           const range = { pk, between: [from, to] as const };
           const [head, items] =
@@ -90,17 +91,15 @@ export function dynamodbBuildReads(table: Table): BuildReads {
               ? await table.first(range, limit + 2).then(([first, ...rest]) => [headIn(first), rest] as const)
               : await Promise.all([headOf(orgId, buildId), table.first(range, limit + 1)]);
           if (head === null) return { value: null };
-          const { attempts, attemptStartedAt } = readBuild(head);
           const history = items.map(readAttempt);
-          const more = history.length > limit;
-          const last = history.at(-1)?.sequence ?? after ?? 0;
-          const open = attemptStartedAt === null ? null : attempts;
-          // The build moved between the reads of two items.
-          if (last > attempts ? history.length > 0 : !more && last < attempts) return null;
-          if (history.some(({ status, sequence }) => (status === 'started') !== (sequence === open))) return null;
-          return { value: { items: history.slice(0, limit), more } };
-        }),
-      ),
+          const value = { items: history.slice(0, limit), more: history.length > limit };
+          const build = readBuild(head);
+          // If the build has not moved since it was last looked at, that is how its history was written.
+          if (build.version === before || belongTo(build, history, { after, ...value })) return { value };
+          before = build.version;
+          return null;
+        });
+      }),
 
     resumeFacts: (orgId, id) =>
       table.answer('read', () =>
@@ -161,6 +160,18 @@ export function dynamodbBuildReads(table: Table): BuildReads {
 /** The build at the beginning of its partition; `null` where a history stands without one. */
 function headIn(first: Item | undefined): Item | null {
   return first !== undefined && textOf(first, 'sk') === '#' ? first : null;
+}
+
+/** Whether attempts that were not read at one instant with their build are those that it has. */
+function belongTo(
+  { attempts, attemptStartedAt }: StoredBuild,
+  history: readonly StoredBuildState[],
+  { after, more }: { readonly after: number | null; readonly more: boolean },
+): boolean {
+  const open = attemptStartedAt === null ? null : attempts;
+  const last = history.at(-1)?.sequence ?? Math.min(after ?? 0, attempts);
+  const complete = more ? last <= attempts : last === attempts;
+  return complete && history.every(({ status, sequence }) => (status === 'started') === (sequence === open));
 }
 
 function isSilent({ status, heartbeatAt, heartbeatTimeoutMs }: StoredBuild, now: Date): boolean {

@@ -215,7 +215,7 @@ async function everythingOf({ ada, projects, platforms, builds: ids }: Worker): 
 }
 
 /** Figures as they are, and their percentiles apart. */
-function apart({ states, approximate: _, ...figures }: BuildStats) {
+function apart({ states, approximate: _approximate, ...figures }: BuildStats) {
   return {
     exact: { ...figures, states: states.map(({ p50Ms: _p50, p95Ms: _p95, ...counts }) => counts) },
     percentiles: states.flatMap(({ p50Ms, p95Ms }) => [p50Ms, p95Ms]),

@@ -46,6 +46,8 @@ const entry = (orgId: string, a: string, b: string): JournalEntry => ({
   data: {},
 });
 
+const createdAt = new Date(0);
+
 /** Every kind of key, made from an org and two texts of a caller's choice. */
 const kinds: Record<string, (org: string, a: string, b: string) => Key> = {
   project: (org, a) => keys.projectKey(org, a),
@@ -78,6 +80,20 @@ const kinds: Record<string, (org: string, a: string, b: string) => Key> = {
   dataKeyOfType: (org, a) => keys.dataKeyKey(org, { type: 'environment_type', id: a }, 1),
   dataKeyOfApp: (org, a) => keys.dataKeyKey(org, { type: 'app', id: a }, 1),
   dataKeyId: (org, a) => keys.dataKeyIdKey(org, a),
+  catalogEntry: (org, a) => keys.catalogEntryKey(org, 'platform', a),
+  entryName: (org, a) => keys.catalogNameKey(org, 'image_type', a),
+  plan: (org, a) => keys.planKey(org, a, 1),
+  build: (org, a) => keys.buildKey(org, a),
+  attempt: (org, a) => keys.attemptKey(org, a, 1),
+  manifest: (org, a) => keys.manifestKey(org, a),
+  buildNumber: (org, a) => keys.buildNumberKey(org, a),
+  listedBuild: (org, a) => keys.listedBuildKey(org, { createdAt, id: a }),
+  projectBuild: (org, a, b) => keys.projectBuildKey(org, a, { createdAt, id: b }),
+  runningBuild: (org, a) => keys.runningBuildKey(org, a),
+  failure: (org, a) => keys.failureKey(org, a),
+  listedFailure: (org, a) => keys.listedFailureKey(org, { createdAt, id: a }),
+  failureOfBuild: (org, a, b) => keys.failureOfBuildKey(org, { createdAt, id: a }, { createdAt, id: b }),
+  import: (org, a) => keys.importKey(org, a),
 };
 const kind = fc.constantFrom(...Object.keys(kinds));
 
@@ -163,6 +179,48 @@ describe('keys', () => {
     expect([...sks].sort()).toEqual(sks);
     expect(sks[0]! >= from && sks.at(-1)! <= to).toBe(true);
     expect(sks.slice(1).map(keys.sequenceOfHistory)).toEqual([1_000, 10, 9, 1]);
+  });
+
+  test('nothing else in a project stands among its environments and their variables', () => {
+    const { pk, from, to } = keys.variablesSpan('o', 'p');
+    const others = [
+      keys.environmentNameKey('o', 'p', '!'),
+      keys.dataKeyKey('o', { type: 'project', id: 'p' }, 1),
+      keys.planKey('o', 'p', 1),
+      keys.projectBuildKey('o', 'p', { createdAt, id: 'b' }),
+    ];
+    for (const key of others) expect([key.pk, key.sk > to || key.sk < from]).toEqual([pk, true]);
+  });
+
+  test('the history of a build stands behind it in its order, and before its manifest', () => {
+    const { pk, from, to } = keys.attemptSpan('o', 'b', null);
+    const sks = [keys.buildKey('o', 'b'), ...[1, 9, 10, 1_000].map((n) => keys.attemptKey('o', 'b', n))].map((key) => {
+      expect(key.pk).toBe(pk);
+      return key.sk;
+    });
+    expect([...sks].sort()).toEqual(sks);
+    expect([sks[0]! >= from, sks.at(-1)! <= to, keys.manifestKey('o', 'b').sk > to]).toEqual([true, true, true]);
+    expect(keys.attemptSpan('o', 'b', 9).from).toBe(sks[3]);
+  });
+
+  test('builds stand by time, then id; their failures stand in the same order, each span by itself', () => {
+    const ids = ['01', '02'];
+    const times = [Date.UTC(1000, 0), 0, 1, Date.UTC(9999, 11, 31, 23, 59, 59, 999)].map((at) => new Date(at));
+    const builds = times.flatMap((at) => ids.map((id) => ({ createdAt: at, id })));
+    const places = builds.map((build) => keys.listedBuildKey('o', build).sk);
+    expect([...places].sort()).toEqual(places);
+    expect(places.map(keys.positionIn)).toEqual(builds);
+    expect(places.every((sk) => sk > keys.firstPlace && sk < keys.lastPlace)).toBe(true);
+    for (const first of builds) {
+      for (const last of builds) {
+        const { from, to } = keys.failuresOfBuilds('o', first, last);
+        const inside = builds.filter((build) => {
+          const { sk } = keys.failureOfBuildKey('o', build, { createdAt, id: 'f' });
+          return sk >= from && sk <= to;
+        });
+        expect(inside).toEqual(builds.slice(builds.indexOf(first), builds.indexOf(last) + 1));
+      }
+    }
   });
 
   test('behind a prefix is behind every key that begins with it', () => {
