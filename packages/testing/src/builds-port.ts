@@ -23,7 +23,7 @@ export function testBuildsPort(suite: Suite): void {
     test('an entry is read back as it was written, by id and by name, in its own org', async () => {
       const [org, other] = [suite.newOrg(), suite.newOrg()];
       const wide = '𐐨'.repeat(100);
-      const entry = platformNamed(wide, { displayName: ' "🧪"\\', region: 'eu', nameKey: `${wide}${wide}${wide}` });
+      const entry = platformNamed(wide, { displayName: ' "🧪"\\', region: 'eu', nameKey: '語'.repeat(300) });
       const key = newKey();
       expect(await unwrap(catalog().create({ kind, entry, change: changeIn(org, key) }))).toEqual(done);
       expect(await unwrap(catalog().get(org, kind, entry.id))).toEqual({ found: entry, key: null });
