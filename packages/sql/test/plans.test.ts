@@ -1,6 +1,18 @@
 /** What every plan has to keep to, whichever engine runs it: looked at as data, before any engine has seen it. */
 import { ok } from '@vivarium/core/storage';
-import type { Change, Storage, Stored, StoredEnvironment, StoredProject, Written } from '@vivarium/core/storage';
+import type {
+  BuildFailure,
+  Change,
+  Storage,
+  Stored,
+  StoredBuild,
+  StoredBuildState,
+  StoredEntry,
+  StoredEnvironment,
+  StoredPlan,
+  StoredProject,
+  Written,
+} from '@vivarium/core/storage';
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 
@@ -119,6 +131,73 @@ const changing = (call: (storage: Storage, one: StoredEnvironment, made: Change)
   return (storage, made) => call(storage, environment('E', randomUUID()), made);
 };
 
+const named = { id: randomUUID(), name: 'N', nameKey: 'n', displayName: 'N', version: 2, createdAt: at, updatedAt: at };
+const platform: StoredEntry<'platform'> = { ...named, cloudProvider: 'aws', region: null };
+const imageType: StoredEntry<'image_type'> = { ...named, description: null };
+const planOf = (version: number): StoredPlan => {
+  return {
+    id: randomUUID(),
+    projectId: randomUUID(),
+    version,
+    milestones: [{ state: 100, name: null }],
+    createdAt: at,
+  };
+};
+const buildId = randomUUID();
+const build = (): StoredBuild => ({
+  id: buildId,
+  buildNumber: randomUUID(),
+  projectId: randomUUID(),
+  platformId: randomUUID(),
+  osVersionId: randomUUID(),
+  imageTypeId: randomUUID(),
+  currentState: 0,
+  status: 'running',
+  retryCount: 0,
+  planVersion: 0,
+  milestones: [0, 100],
+  attempts: 2,
+  attemptStartedAt: at,
+  startTime: at,
+  endTime: null,
+  heartbeatTimeoutMs: 1_000,
+  heartbeatAt: at,
+  createdBy: { type: 'user', id: 'ada' },
+  version: 2,
+  createdAt: at,
+  updatedAt: at,
+});
+const attempt = (sequence: number): StoredBuildState => ({
+  id: randomUUID(),
+  buildId,
+  sequence,
+  state: 0,
+  status: 'started',
+  startTime: at,
+  endTime: null,
+  errorMessage: null,
+  retryCount: 0,
+});
+const over = { status: 'completed', endTime: at } as const;
+const failure = (retryAttempt: number): BuildFailure => ({
+  id: randomUUID(),
+  buildId,
+  state: 0,
+  failureType: 't',
+  errorMessage: 'e',
+  errorDetails: null,
+  component: null,
+  retryAttempt,
+  resolved: true,
+  resolutionNotes: null,
+  createdAt: at,
+  resolvedAt: null,
+});
+const movingBuild = (what: Partial<Parameters<Storage['builds']['move']>[0]>): Call => {
+  return ({ builds }, made) =>
+    builds.move({ build: build(), ended: null, begun: null, failure: null, expectedVersion: 1, ...what, change: made });
+};
+
 const calls: Readonly<Record<string, Call>> = {
   'projects.create': creating(1, null),
   'projects.create with three': creating(3, null),
@@ -147,6 +226,24 @@ const calls: Readonly<Record<string, Call>> = {
   'environments.delete of the default': changing(({ environments }, one, made) =>
     environments.delete({ environment: { ...one, isDefault: true }, promote: randomUUID(), change: made }),
   ),
+  'catalog.create': ({ catalog }, made) => catalog.create({ kind: 'platform', entry: platform, change: made }),
+  'catalog.create of another kind': ({ catalog }, made) =>
+    catalog.create({ kind: 'image_type', entry: imageType, change: made }),
+  'catalog.update': ({ catalog }, made) =>
+    catalog.update({ kind: 'platform', entry: platform, previousNameKey: 'q', expectedVersion: 1, change: made }),
+  'catalog.delete': ({ catalog }, made) => catalog.delete({ kind: 'platform', entry: platform, change: made }),
+  'builds.addPlan': ({ builds }, made) => builds.addPlan({ plan: planOf(2), change: made }),
+  'builds.addPlan of the first': ({ builds }, made) => builds.addPlan({ plan: planOf(1), change: made }),
+  'builds.add': ({ builds }, made) => builds.add({ build: build(), states: [], failures: [], change: made }),
+  'builds.move': movingBuild({}),
+  'builds.move into a milestone': movingBuild({ begun: attempt(2) }),
+  'builds.move into another milestone': movingBuild({ ended: { ...attempt(1), ...over }, begun: attempt(2) }),
+  'builds.move after a failure': movingBuild({ ended: { ...attempt(1), ...over }, failure: failure(1) }),
+  'builds.move of a silent one': movingBuild({ failure: failure(1), silentSince: at }),
+  'builds.move of one never heard of': movingBuild({ failure: failure(1), silentSince: null }),
+  'builds.attachManifest': ({ builds }, made) =>
+    builds.attachManifest({ build: build(), manifest: '{}', expectedVersion: 1, change: made }),
+  'builds.resolveFailure': ({ builds }, made) => builds.resolveFailure({ failure: failure(1), change: made }),
   'journal.append': ({ journal }, made) => journal.append(made),
 };
 
@@ -156,6 +253,12 @@ const lockOrder = [
   'projects',
   'data_keys',
   'environments',
+  'platforms',
+  'image_types',
+  'milestone_plans',
+  'builds',
+  'build_states',
+  'build_failures',
   'journal',
   'journal_queue',
   'idempotency_keys',
@@ -217,4 +320,54 @@ test('plans that differ in their text differ in their names', async () => {
     }
   }
   expect(texts.size).toBe(2 * Object.keys(calls).length);
+});
+
+test('a move leaves alone what others may have changed: the project that went, the manifest that came', async () => {
+  const [plan] = await plansOf((storage) => movingBuild({})(storage, change(false)));
+  const [step] = plan!.steps as readonly (Step & { readonly do: 'update' })[];
+  for (const column of ['project_id', 'packer_manifest', 'created_at', 'org_id']) {
+    expect(step!.set).not.toHaveProperty(column);
+  }
+  const [attached] = await plansOf((storage) => calls['builds.attachManifest']!(storage, change(false)));
+  expect(Object.keys((attached!.steps[0] as typeof step)!.set)).toEqual(['packer_manifest', 'version', 'updated_at']);
+});
+
+describe('the plan of a whole history', () => {
+  const importing = async (attempts: number, failures: number) => {
+    const states = Array.from({ length: attempts }, (_none, index) => attempt(index + 1));
+    const failed = Array.from({ length: failures }, (_none, index) => failure(index));
+    const command = { build: build(), states, failures: failed, change: change(true) };
+    const [plan] = await plansOf(({ builds }) => builds.add(command));
+    const rowsOf = (table: string) =>
+      plan!.steps.flatMap((step) => (step.do === 'insert' && step.table === table ? [step.rows] : []));
+    return { plan: plan!, states, failed, attempts: rowsOf('build_states'), failures: rowsOf('build_failures') };
+  };
+
+  test.each([
+    [1, [1]],
+    [128, [128]],
+    [127, [64, 32, 16, 8, 4, 2, 1]],
+    [1_000, [128, 128, 128, 128, 128, 128, 128, 64, 32, 8]],
+  ])('inserts %i rows in lengths that are powers of two, and none is lost', async (count, lengths) => {
+    const { plan, states, failed, attempts, failures } = await importing(count, count);
+    expect(attempts.map((rows) => rows.length)).toEqual(lengths);
+    expect(failures.map((rows) => rows.length)).toEqual(lengths);
+    expect(attempts.flat().map((row) => (row as { id: string }).id)).toEqual(states.map(({ id }) => id));
+    expect(failures.flat().map((row) => (row as { id: string }).id)).toEqual(failed.map(({ id }) => id));
+    expect(plan.manyShapes).toBe(true);
+    const ranks = stepsOf(plan).map(({ table }) => lockOrder.indexOf(table));
+    expect(ranks).toEqual([...ranks].sort((a, b) => a - b));
+  });
+
+  test('can be bound whole by every server: none takes more than 65,535 values', async () => {
+    const { plan } = await importing(1_000, 1_000);
+    expect(stepsOf(plan).flatMap((step) => stepValues(dialect, step)).length).toBeLessThan(65_535);
+  });
+
+  test('only it goes without a text that is kept', async () => {
+    for (const call of Object.values(calls)) {
+      const [plan] = await plansOf((storage) => call(storage, change(true)));
+      expect(plan).not.toHaveProperty('manyShapes');
+    }
+  });
 });
