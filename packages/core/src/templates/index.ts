@@ -20,7 +20,7 @@ export {
   VariableCycle,
   VariablesTooLarge,
 } from './errors.ts';
-export type { TemplateContext, UnsafeReason } from './errors.ts';
+export type { MissingSlot, SlotPosition, TemplateContext, UnsafeReason } from './errors.ts';
 export type { Diagnostic } from './grammar.ts';
 export type { RenderOptions } from './options.ts';
 export { createRedactor } from './redactor/redactor.ts';

@@ -120,7 +120,7 @@ export class Template {
       const reason = url?.literal(this.#literals[index]!) ?? null;
       if (reason !== null) return run.refuse(this.#slots[index - 1]!, this.context, reason);
       const found = run.find(slot);
-      if (found === null) return null;
+      if (found === null) return run.failure === null ? run.refuseMissing(this.#slots) : null;
       if (typeof found !== 'string' && found.secret) secret = true;
       const form = url === null ? this.#write(slot, found, run) : this.#writeUrl(slot, found, run, url);
       if (form === null) return null;
