@@ -9,6 +9,8 @@
  */
 export { compile, render } from './compile.ts';
 export type { CompileOptions } from './compile.ts';
+export { compileDeep } from './deep-template.ts';
+export type { DeepTemplate } from './deep-template.ts';
 export { renderDeep } from './deep.ts';
 export type { RenderedDeep } from './deep.ts';
 export type { DynamicVariables } from './dynamic.ts';

@@ -37,7 +37,7 @@ export class Run {
   /** Names the part that is being rendered; asked only when something is to be said about it. */
   locate: () => string = () => '';
   failure: RenderError | null = null;
-  /** What all templates of a request or deep value come to, added up by `assemble`. */
+  /** What all templates of a request or deep value come to, added up by `fill`. */
   readonly used = new Set<string>();
   secret = false;
   length = 0;
