@@ -12,24 +12,40 @@ export interface Sent {
 export interface Database {
   readonly name: string;
   readonly storage: Storage;
-  /** The statements that reach the driver while this runs. */
-  record(run: () => Promise<unknown>): Promise<readonly Sent[]>;
-  /** Sends statements by the driver alone: one over any connection, several over the same one. Rows come back and are left alone. */
-  send(statements: readonly Sent[]): Promise<void>;
+  /** What reaches the driver while this runs. */
+  record(run: () => Promise<unknown>): Promise<Recording>;
   close(): Promise<void>;
 }
 
-/** The same statements with other texts in their values: other ids and names, so that they can be sent again. */
-export function withOther(statements: readonly Sent[], others: ReadonlyMap<unknown, unknown>): readonly Sent[] {
+/** What a call has sent, to be sent again by the driver alone. What comes back is left alone. */
+export interface Recording {
+  /** The ids in it, in the order in which they first appear. */
+  readonly ids: readonly string[];
+  /** The names of environments that are values of their own. */
+  readonly names: readonly string[];
+  /** Sends it with other ids and names in their places. */
+  again(others: ReadonlyMap<unknown, unknown>): Promise<void>;
+}
+
+/** Statements of SQL as a recording. `send` sends one over any connection, several over the same one. */
+export function recordingOf(
+  statements: readonly Sent[],
+  send: (statements: readonly Sent[]) => Promise<void>,
+): Recording {
+  const texts = [...new Set(statements.flatMap(({ values }) => values))].filter((value) => typeof value === 'string');
+  return {
+    ids: texts.filter((text) => uuid.test(text)),
+    names: texts.filter((text) => text.startsWith('environment ')),
+    again: (others) => send(withOther(statements, others)),
+  };
+}
+
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** The same statements with other values: other ids and names, so that they can be sent again. */
+function withOther(statements: readonly Sent[], others: ReadonlyMap<unknown, unknown>): readonly Sent[] {
   return statements.map((sent) => ({
     ...sent,
     values: sent.values.map((value) => (others.has(value) ? others.get(value) : value)),
   }));
-}
-
-/** The ids among the values, in the order in which they first appear. */
-export function idsIn(statements: readonly Sent[]): readonly string[] {
-  const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-  const values = statements.flatMap(({ values }) => values);
-  return [...new Set(values.filter((value): value is string => typeof value === 'string' && uuid.test(value)))];
 }

@@ -1,6 +1,7 @@
 /**
  * What the library costs on top of the driver: a call of the storage, and the same call of a client, against the very statements that they
- * send, handed to the driver by themselves, whose rows nobody looks at. All prepared, all over connections of their own to one server.
+ * send, handed to the driver by themselves, whose rows nobody looks at. All prepared, all over connections of their own to one server. On
+ * DynamoDB, against the very requests, sent by the raw client.
  */
 import { startEngine } from '@vivarium/engines';
 import type { EngineName } from '@vivarium/engines';
@@ -8,7 +9,6 @@ import { createVivarium, unwrap } from '@vivarium/core';
 import type { Client, EnvironmentRef } from '@vivarium/core';
 import { randomUUID } from 'node:crypto';
 
-import { idsIn, withOther } from './driver.ts';
 import type { Database } from './driver.ts';
 import { interleave } from './interleave.ts';
 import type { Outcome } from './interleave.ts';
@@ -22,6 +22,7 @@ type Open = (url: string, connections: number) => Database;
 const databases: readonly { readonly engine: EngineName; readonly load: () => Promise<Open> }[] = [
   { engine: 'postgres-18', load: async () => (await import('./postgres.ts')).postgres },
   { engine: 'mysql-9', load: async () => (await import('./mysql.ts')).mysql },
+  { engine: 'dynamodb', load: async () => (await import('./dynamodb.ts')).dynamodb },
 ];
 
 const variables = Array.from({ length: 20 }, (_, n) => ({
@@ -84,7 +85,7 @@ async function contests(database: Database, rounds: number, crowdedRounds: numbe
   const create = await storageCreate(database, org, first);
   const createAsAda: Way = ({ ref }) =>
     unwrap(ada.environments.create({ projectId: ref.projectId, name: newName(), variables }));
-  await contest('create', await replayCreate(database, first, create), create, createAsAda);
+  await contest('create', await replayCreate(database, org, first, create), create, createAsAda);
 
   await database.close();
   return outcomes;
@@ -118,24 +119,21 @@ async function replay(database: Database, call: Way, first: Place): Promise<Way>
       [first.ref.projectId, ref.projectId],
       [first.ref.id, ref.id],
     ]);
-    return database.send(withOther(recorded, others));
+    return recorded.again(others);
   };
 }
 
 /** The statements of one `create`, to be sent again with new ids and a new name, into the project of the place. */
-async function replayCreate(database: Database, first: Place, create: Way): Promise<Way> {
+async function replayCreate(database: Database, org: string, first: Place, create: Way): Promise<Way> {
   await create(first);
   const recorded = await database.record(() => create(first));
-  const ids = idsIn(recorded).filter((id) => id !== first.ref.projectId);
-  const names = [...new Set(recorded.flatMap(({ values }) => values))].filter(
-    (value) => typeof value === 'string' && value.startsWith('environment '),
-  );
+  const ids = recorded.ids.filter((id) => id !== first.ref.projectId && !org.includes(id));
   return ({ ref }) => {
     const others = new Map<unknown, unknown>([[first.ref.projectId, ref.projectId]]);
     for (const id of ids) others.set(id, randomUUID());
     const name = newName();
-    for (const old of names) others.set(old, name);
-    return database.send(withOther(recorded, others));
+    for (const old of recorded.names) others.set(old, name);
+    return recorded.again(others);
   };
 }
 

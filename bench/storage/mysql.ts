@@ -2,6 +2,7 @@ import { mysqlStorage } from '@vivarium/adapter-mysql';
 import core from 'mysql2';
 import { createPool } from 'mysql2/promise';
 
+import { recordingOf } from './driver.ts';
 import type { Database, Sent } from './driver.ts';
 
 type Call = (this: unknown, ...args: unknown[]) => unknown;
@@ -11,6 +12,17 @@ export function mysql(url: string, connections: number): Database {
   const options = { uri: url, connectionLimit: connections };
   const ours = createPool(options);
   const raw = createPool(options);
+  const send = async (statements: readonly Sent[]) => {
+    const connection = await raw.getConnection();
+    try {
+      for (const { how, text, values } of statements) {
+        if (how === 'prepared') await connection.execute(text, values as never[]);
+        else await connection.query(text, values as never[]);
+      }
+    } finally {
+      connection.release();
+    }
+  };
   return {
     name: 'MySQL',
     storage: mysqlStorage({ pool: ours }),
@@ -34,18 +46,7 @@ export function mysql(url: string, connections: number): Database {
       } finally {
         Object.assign(connection, { execute, query });
       }
-      return sent;
-    },
-    send: async (statements) => {
-      const connection = await raw.getConnection();
-      try {
-        for (const { how, text, values } of statements) {
-          if (how === 'prepared') await connection.execute(text, values as never[]);
-          else await connection.query(text, values as never[]);
-        }
-      } finally {
-        connection.release();
-      }
+      return recordingOf(sent, send);
     },
     close: async () => {
       await Promise.all([ours.end(), raw.end()]);

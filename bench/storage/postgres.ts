@@ -1,12 +1,23 @@
 import { postgresStorage } from '@vivarium/adapter-postgres';
 import pg from 'pg';
 
+import { recordingOf } from './driver.ts';
 import type { Database, Sent } from './driver.ts';
 
 /** PostgreSQL by `pg`, with as many connections on either side. */
 export function postgres(url: string, connections: number): Database {
   const ours = new pg.Pool({ connectionString: url, max: connections });
   const raw = new pg.Pool({ connectionString: url, max: connections });
+  const send = async (statements: readonly Sent[]) => {
+    const [only] = statements;
+    if (statements.length === 1) return void (await raw.query(config(only!)));
+    const client = await raw.connect();
+    try {
+      for (const sent of statements) await client.query(config(sent));
+    } finally {
+      client.release();
+    }
+  };
   return {
     name: 'PostgreSQL',
     storage: postgresStorage({ pool: ours }),
@@ -32,17 +43,7 @@ export function postgres(url: string, connections: number): Database {
       } finally {
         pg.Client.prototype.query = query as typeof pg.Client.prototype.query;
       }
-      return sent;
-    },
-    send: async (statements) => {
-      const [only] = statements;
-      if (statements.length === 1) return void (await raw.query(config(only!)));
-      const client = await raw.connect();
-      try {
-        for (const sent of statements) await client.query(config(sent));
-      } finally {
-        client.release();
-      }
+      return recordingOf(sent, send);
     },
     close: async () => {
       await Promise.all([ours.end(), raw.end()]);

@@ -88,21 +88,20 @@ export function dynamodbProjects(table: Table): ProjectRepository {
       ),
 
     lineage: (orgId, id, keyId) =>
-      table.answer('read', () =>
-        inOneTree(orgId, keyId, async () => {
-          const lineage = await lineageOf(orgId, id);
+      table.answer('read', () => {
+        const lineageOfProject = lineageReader(orgId, id);
+        return inOneTree(orgId, keyId, async () => {
+          const lineage = await lineageOfProject();
           return lineage === null ? null : { facts: { lineage }, mixed: lineage.length > 1 };
-        }),
-      ),
+        });
+      }),
 
     moveFacts: (orgId, id, parentProjectId, keyId) =>
-      table.answer('read', () =>
-        inOneTree(orgId, keyId, async () => {
-          const key = projectKey(orgId, id);
-          const [found, parentLineage] = await Promise.all([
-            table.get(key),
-            parentProjectId === null ? [] : lineageOf(orgId, parentProjectId),
-          ]);
+      table.answer('read', () => {
+        const key = projectKey(orgId, id);
+        const lineageOfParent = parentProjectId === null ? async () => [] : lineageReader(orgId, parentProjectId);
+        return inOneTree(orgId, keyId, async () => {
+          const [found, parentLineage] = await Promise.all([table.get(key), lineageOfParent()]);
           if (parentLineage === null) return null;
           const item = found.of(key);
           const height = isThere(item) && integerOf(item, 'children') > 0 ? await heightOf(orgId, id) : 1;
@@ -110,8 +109,8 @@ export function dynamodbProjects(table: Table): ProjectRepository {
             facts: { project: readProject(item), height, parentLineage },
             mixed: parentLineage.length > 1 || height > 1,
           };
-        }),
-      ),
+        });
+      }),
 
     update: ({ project, previousNameKey, expectedVersion, change }) =>
       table.answer('write', () => {
@@ -227,16 +226,25 @@ export function dynamodbProjects(table: Table): ProjectRepository {
     return keys.map((key) => readProject(found.of(key)));
   }
 
-  /** The project and its ancestors, one request each; `null` when an ancestor disappeared meanwhile. */
-  async function lineageOf(orgId: string, id: string): Promise<StoredProject[] | null> {
-    const lineage: StoredProject[] = [];
-    for (let next: string | null = id; next !== null;) {
-      const [project]: (StoredProject | null)[] = await projectsOf(orgId, [next]);
-      if (project === undefined || project === null) return lineage.length === 0 ? [] : null;
-      if (lineage.push(project) > 2 * maximumProjectDepth) return null;
-      next = project.parentProjectId;
-    }
-    return lineage;
+  /**
+   * Reads a project and its ancestors, one request each, because each names the next; `null` when an ancestor disappeared meanwhile. When it is
+   * used again, what it found the time before is read in a single request, and only what has changed is walked. In a tree where something
+   * is always being moved, the walk along a deep lineage would otherwise never be finished before the next move.
+   */
+  function lineageReader(orgId: string, id: string): () => Promise<StoredProject[] | null> {
+    let trail: readonly string[] = [];
+    return async () => {
+      const known = new Map((await projectsOf(orgId, trail)).map((project) => [project?.id, project]));
+      const lineage: StoredProject[] = [];
+      for (let next: string | null = id; next !== null;) {
+        const project: StoredProject | null | undefined = known.get(next) ?? (await projectsOf(orgId, [next]))[0];
+        if (project === undefined || project === null) return lineage.length === 0 ? [] : null;
+        if (lineage.push(project) > 2 * maximumProjectDepth) return null;
+        trail = lineage.map((one) => one.id);
+        next = project.parentProjectId;
+      }
+      return lineage;
+    };
   }
 
   /**

@@ -2,8 +2,8 @@ import { StorageFailure } from '@vivarium/core/storage';
 
 import { pause } from './table.ts';
 
-/** How often a read is made again that a write came in between of. */
-const rereads = 10;
+/** How often a read is made that writes keep coming in between of: as often as a write that others are in the way of. */
+const rereads = 20;
 
 /** Reads until what was read belongs together; `null` says that it does not, because several items were not read at one instant. */
 export async function settled<T>(what: string, read: () => Promise<{ readonly value: T } | null>): Promise<T> {

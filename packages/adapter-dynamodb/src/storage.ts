@@ -1,6 +1,5 @@
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import { InvalidInput } from '@vivarium/core';
-import { okAsync } from '@vivarium/core/storage';
+import { checkOptions, hasMethods, must, okAsync } from '@vivarium/core/storage';
 import type { Storage } from '@vivarium/core/storage';
 
 import { dynamodbBuilds } from './builds.ts';
@@ -34,16 +33,16 @@ export interface DynamodbStorageOptions {
  * const storage = dynamodbStorage({ client: new DynamoDBClient({ region: 'eu-central-1' }), table: 'vivarium' });
  * await unwrap(storage.migrate());
  */
-export function dynamodbStorage({
-  client,
-  table: name = defaultTable,
-  secretsTable = defaultSecretsTable(name),
-}: DynamodbStorageOptions): Storage {
-  check(typeof client?.send === 'function', 'client', 'must be a DynamoDBClient of @aws-sdk/client-dynamodb');
-  check(tableName.test(name), 'table', 'must be the name or the ARN of a table');
-  check(tableName.test(secretsTable), 'secretsTable', 'must be the name or the ARN of a table');
-  check(secretsTable !== name, 'secretsTable', 'must be another table than the one for everything else');
-
+export function dynamodbStorage(options: DynamodbStorageOptions): Storage {
+  checkOptions(options, {
+    client: must(hasMethods('send'), 'must be a DynamoDBClient of @aws-sdk/client-dynamodb'),
+    table: (name = defaultTable) => tableNeeded(name),
+    secretsTable: (name = defaultSecretsTable(options.table ?? defaultTable)) =>
+      name === (options.table ?? defaultTable)
+        ? 'must be another table than the one for everything else'
+        : tableNeeded(name),
+  });
+  const { client, table: name = defaultTable, secretsTable = defaultSecretsTable(name) } = options;
   const table = new Table(client, name);
   const secrets = new Table(client, secretsTable);
   return {
@@ -61,8 +60,7 @@ export function dynamodbStorage({
   };
 }
 
-const tableName = /^([A-Za-z0-9_.-]{3,255}|arn:[^\s]{1,1000})$/;
-
-function check(holds: boolean, path: string, message: string): void {
-  if (!holds) throw new InvalidInput([{ path, message }]);
-}
+const tableNeeded = must(
+  (name) => typeof name === 'string' && /^([A-Za-z0-9_.-]{3,255}|arn:[^\s]{1,1000})$/.test(name),
+  'must be the name or the ARN of a table',
+);

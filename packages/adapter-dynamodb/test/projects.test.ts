@@ -1,10 +1,11 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
-import { unwrap } from '@vivarium/core';
+import { createVivarium, unwrap } from '@vivarium/core';
 import type { Client, Project } from '@vivarium/core';
 import { describeOnEngines } from '@vivarium/engines/vitest';
 
-import { makeBench } from './harness.ts';
+import { dynamodbStorage } from '../src/index.ts';
+import { clientAt, makeBench } from './harness.ts';
 import type { Bench } from './harness.ts';
 
 await describeOnEngines(['dynamodb'], (engine) => {
@@ -51,6 +52,39 @@ await describeOnEngines(['dynamodb'], (engine) => {
       expect(operations.filter((operation) => operation.startsWith('Transact'))).toEqual(['TransactWriteItems']);
       const list = unwrap(await ada.environments.list({ projectId: unwrap(value).id, limit: 100 }));
       expect(list.items).toHaveLength(30);
+    });
+
+    test('the ancestors of a deep project are read although something in the tree is always being moved', async () => {
+      const line: Project[] = [];
+      for (let level = 0; level < 9; level++) {
+        const parentProjectId = line.at(-1)?.id;
+        line.push(unwrap(await ada.projects.create({ name: `Level ${level}`, parentProjectId })));
+      }
+      const restless = unwrap(await ada.projects.create({ name: 'Restless' }));
+      const client = clientAt(engine.url);
+      const storage = dynamodbStorage({ client, table: bench.table });
+      const bob = createVivarium({ storage }).as({ org, type: 'user', id: 'bob' });
+
+      // Too often for a walk along the whole line, of one request a level, to come through between two moves.
+      let [requests, moves] = [0, 0];
+      bench.client.middlewareStack.add(
+        (next) => async (args) => {
+          if (++requests % 5 === 0) {
+            const parentProjectId = moves++ % 2 === 0 ? line[0]!.id : null;
+            unwrap(await bob.projects.move(restless.id, { parentProjectId }));
+          }
+          return next(args);
+        },
+        { step: 'initialize', name: 'moves' },
+      );
+      try {
+        const ancestors = unwrap(await ada.projects.ancestors(line.at(-1)!.id));
+        expect(ancestors).toEqual(line.slice(0, -1).reverse());
+        expect(moves).toBeGreaterThan(0);
+      } finally {
+        bench.client.middlewareStack.remove('moves');
+        client.destroy();
+      }
     });
 
     test('a project too large for one transaction is refused in words, not half written', async () => {

@@ -20,17 +20,22 @@ import { clientAt, makeBench } from './harness.ts';
 import type { Answer, Bench } from './harness.ts';
 
 describe('dynamodbStorage', () => {
-  test.each([
-    ['no client', { client: undefined }],
-    ['something that is no client', { client: {} }],
-    ['a table name that AWS would refuse', { table: 'my table' }],
-    ['a table name that is too short', { table: 'ab' }],
-    ['one table for secrets and everything else', { table: 'vivarium', secretsTable: 'vivarium' }],
-  ])('refuses %s', (_title, wrong) => {
-    const client = clientAt('http://127.0.0.1:1');
-    expect(() => dynamodbStorage({ client, ...wrong } as Parameters<typeof dynamodbStorage>[0])).toThrow(
-      expect.objectContaining({ code: 'invalid_input' }),
-    );
+  test.each<[string, string, object]>([
+    ['no client', 'client', { client: undefined }],
+    ['something that is no client', 'client', { client: {} }],
+    ['a table name that AWS would refuse', 'table', { table: 'my table', secretsTable: 'secrets' }],
+    ['a table name that is too short', 'table', { table: 'ab' }],
+    ['one table for secrets and everything else', 'secretsTable', { secretsTable: 'vivarium' }],
+    ['a table whose name leaves no room for that of its secrets', 'secretsTable', { table: 'x'.repeat(250) }],
+    ['an option that there is not', 'tabel', { tabel: 'vivarium' }],
+  ])('refuses %s, and says where', (_title, path, wrong) => {
+    const options = { client: clientAt('http://127.0.0.1:1'), ...wrong };
+    const refusal = { code: 'invalid_input', issues: [expect.objectContaining({ path })] };
+    expect(() => dynamodbStorage(options)).toThrow(expect.objectContaining(refusal));
+  });
+
+  test.each([undefined, null, 'vivarium', []])('refuses %j in place of its options', (options) => {
+    expect(() => dynamodbStorage(options as never)).toThrow('must be an object with client, table, secretsTable');
   });
 
   test('takes the ARN of a table in another account', () => {

@@ -1,3 +1,4 @@
+import { checkAlternatives, checkOptions, may } from '@vivarium/core/storage';
 import type { Storage } from '@vivarium/core/storage';
 import { sqlStorage } from '@vivarium/sql';
 
@@ -8,8 +9,7 @@ import type { Flavour } from './dialect.ts';
 import { BorrowedExecutor, OwnExecutor } from './executor.ts';
 import { Migrator } from './migrator.ts';
 import { PlanTexts } from './plan-text.ts';
-import { hostPool, ownPool } from './pool.ts';
-import type { Source } from './pool.ts';
+import { hostPool, isPool, ownPool, urlNeeded } from './pool.ts';
 
 /** Where the database is: a mysql2 pool of the host's, which stays open, or a URL for a pool of our own. */
 export type MysqlStorageConnection = { readonly pool: MysqlPool } | { readonly connectionString: string };
@@ -39,8 +39,8 @@ export type MysqlStorage = Required<Storage<MysqlTransaction>> & {
 };
 
 /**
- * Stores everything in MySQL 8.0.19 or newer, or MariaDB 10.6.2 or newer; which of them it is, the first connection tells. Throws a TypeError
- * when the arguments are wrong; connects when it is first used.
+ * Stores everything in MySQL 8.0.19 or newer, or MariaDB 10.6.2 or newer; which of them it is, the first connection tells. Throws
+ * `InvalidInput` on a wrong configuration; connects when it is first used.
  *
  * @example
  * const storage = mysqlStorage({ pool: createPool({ uri, charset: 'utf8mb4' }) });
@@ -48,9 +48,20 @@ export type MysqlStorage = Required<Storage<MysqlTransaction>> & {
  * const vivarium = createVivarium({ storage });
  */
 export function mysqlStorage(connection: MysqlStorageConnection, options: MysqlOptions = {}): MysqlStorage {
-  const prefix = checkedPrefix(options.tablePrefix ?? defaultPrefix);
-  const batches = options.multiStatements ?? false;
-  const source = sourceOf(connection, batches);
+  checkAlternatives(connection, {
+    pool: may(isPool, 'must be a pool of mysql2 or mysql2/promise'),
+    connectionString: may((url) => typeof url === 'string', urlNeeded),
+  });
+  checkOptions(options, {
+    tablePrefix: may(isPrefix, 'must be up to 24 lower-case letters, digits and underscores'),
+    multiStatements: (given) =>
+      given === true && !('connectionString' in connection)
+        ? 'is only for { connectionString }, whose connections nobody else uses'
+        : may((batches) => typeof batches === 'boolean', 'must be true or false')(given),
+  });
+  const { tablePrefix: prefix = defaultPrefix, multiStatements: batches = false } = options;
+  const { pool, connectionString } = connection as { pool?: MysqlPool; connectionString?: string };
+  const source = pool === undefined ? ownPool(connectionString!, batches) : hostPool(pool);
   const dialect = mysqlDialect(prefix);
   const plans = new PlanTexts(dialect);
   const migrator = new Migrator(prefix, source.lend);
@@ -67,19 +78,7 @@ export function mysqlStorage(connection: MysqlStorageConnection, options: MysqlO
   return { ...storage, migrationSql: ({ flavour }) => migrator.sql(flavour) };
 }
 
-function sourceOf(connection: MysqlStorageConnection, batches: boolean): Source {
-  if ('connectionString' in connection && typeof connection.connectionString === 'string') {
-    return ownPool(connection.connectionString, batches);
-  }
-  if ('pool' in connection && typeof connection.pool === 'object' && connection.pool !== null) {
-    if (batches) throw new TypeError('mysqlStorage takes { multiStatements: true } only with { connectionString }');
-    return hostPool(connection.pool);
-  }
-  throw new TypeError('mysqlStorage takes { pool } of mysql2, or { connectionString }');
-}
-
 /** Lower case, because servers on some systems fold the names of tables. Short, because names end at 64 characters. */
-function checkedPrefix(prefix: string): string {
-  if (/^[a-z0-9_]{0,24}$/.test(prefix)) return prefix;
-  throw new TypeError('the tablePrefix of mysqlStorage must be up to 24 lower-case letters, digits and underscores');
+function isPrefix(prefix: unknown): boolean {
+  return typeof prefix === 'string' && /^[a-z0-9_]{0,24}$/.test(prefix);
 }

@@ -1,4 +1,5 @@
 /** Where connections come from when the work is a transaction of its own: the host's pool, or one that this package opens. */
+import { InvalidInput } from '@vivarium/core';
 import { StorageFailure } from '@vivarium/core/storage';
 import mysql from 'mysql2';
 
@@ -29,11 +30,15 @@ export interface Source {
   close(): Promise<void>;
 }
 
+export function isPool(pool: unknown): boolean {
+  return typeof pool === 'object' && pool !== null && driverOf(pool) !== null;
+}
+
+const driverOf = (pool: object) => unwrapped<DriverPool>(pool, 'pool', 'getConnection');
+
 /** The host's pool. It stays open, and its settings stay as they are. */
 export function hostPool(pool: MysqlPool): Source {
-  const driver = unwrapped<DriverPool>(pool, 'pool', 'getConnection');
-  if (driver === null) throw new TypeError('mysqlStorage takes { pool } of mysql2 or mysql2/promise');
-  return { lend: lendFrom(driver, introduce), close: async () => undefined };
+  return { lend: lendFrom(driverOf(pool)!, introduce), close: async () => undefined };
 }
 
 /** Set on every connection of our own, whatever the server's defaults are. */
@@ -69,12 +74,14 @@ export function ownPool(connectionString: string, multiStatements: boolean): Sou
   };
 }
 
+export const urlNeeded = 'must be a URL: mysql://user:password@host:3306/database';
+
 /** The error of a URL that is none repeats it, with its password. */
 function open(uri: string, multipleStatements: boolean) {
   try {
     return mysql.createPool({ uri, charset: 'utf8mb4', multipleStatements });
   } catch {
-    throw new TypeError('the connectionString of mysqlStorage must be a URL: mysql://user:password@host:3306/database');
+    throw new InvalidInput([{ path: 'connectionString', message: urlNeeded }]);
   }
 }
 

@@ -44,17 +44,28 @@ describe('mysqlStorage', () => {
   const pool = createCallbackPool({ uri: 'mysql://nobody@127.0.0.1:1/nothing' });
   afterAll(() => new Promise((resolve) => pool.end(resolve)));
 
-  test.each<[string, unknown, MysqlOptions?]>([
-    ['nothing', {}],
-    ['a pool that is none', { pool: { query: () => undefined } }],
-    ['no pool at all', { pool: undefined }],
-    ['a URL that is none', { connectionString: 'nonsense' }],
-    ['batches over the pool of a host', { pool }, { multiStatements: true }],
-    ['a prefix in upper case', { pool }, { tablePrefix: 'Vivarium_' }],
-    ['a prefix with a quote', { pool }, { tablePrefix: '`; DROP' }],
-    ['a prefix that leaves no room for names', { pool }, { tablePrefix: 'x'.repeat(25) }],
-  ])('refuses %s', (_what, connection, options) => {
-    expect(() => mysqlStorage(connection as MysqlStorageConnection, options)).toThrow(TypeError);
+  test.each<[string, string, unknown, unknown?]>([
+    ['nothing', '', undefined],
+    ['a connection that says nothing', '', {}],
+    ['a URL by itself', '', 'mysql://user:hunter2@host/db'],
+    ['a pool that is none', 'pool', { pool: { query: () => undefined } }],
+    ['no pool at all', '', { pool: undefined }],
+    ['a URL that is none', 'connectionString', { connectionString: 'nonsense' }],
+    ['a URL that is no text', 'connectionString', { connectionString: new URL('mysql://user:hunter2@host/db') }],
+    ['a pool and a URL', '', { pool, connectionString: 'mysql://user:hunter2@host/db' }],
+    ['another way to connect', 'uri', { uri: 'mysql://user:hunter2@host/db' }],
+    ['batches over the pool of a host', 'multiStatements', { pool }, { multiStatements: true }],
+    ['batches that are no yes or no', 'multiStatements', { pool }, { multiStatements: 1 }],
+    ['a prefix in upper case', 'tablePrefix', { pool }, { tablePrefix: 'Vivarium_' }],
+    ['a prefix with a quote', 'tablePrefix', { pool }, { tablePrefix: '`; DROP' }],
+    ['a prefix that leaves no room for names', 'tablePrefix', { pool }, { tablePrefix: 'x'.repeat(25) }],
+    ['a prefix that is no text', 'tablePrefix', { pool }, { tablePrefix: 7 }],
+    ['an option that there is not', 'prefix', { pool }, { prefix: 'vivarium_' }],
+    ['no options', '', { pool }, null],
+  ])('refuses %s, says where, and shows no password', (_what, path, connection, options) => {
+    const error = thrownBy(() => mysqlStorage(connection as MysqlStorageConnection, options as MysqlOptions));
+    expect(error).toMatchObject({ code: 'invalid_input', issues: [{ path }] });
+    expect(everythingIn(error)).not.toContain('hunter2');
   });
 
   test('does not repeat a password when it refuses a URL', () => {

@@ -1,3 +1,4 @@
+import { checkAlternatives, checkOptions, hasMethods, may } from '@vivarium/core/storage';
 import type { Storage } from '@vivarium/core/storage';
 import { sqlStorage } from '@vivarium/sql';
 
@@ -33,7 +34,7 @@ export type PostgresStorage = Required<Storage<PostgresTransaction>> & {
 };
 
 /**
- * Stores everything in PostgreSQL 15 or newer, or in a PGlite. Throws a TypeError when the arguments are wrong; connects when it is first used.
+ * Stores everything in PostgreSQL 15 or newer, or in a PGlite. Throws `InvalidInput` on a wrong configuration; connects when it is first used.
  *
  * @example
  * const storage = postgresStorage({ pool: new Pool({ connectionString }) });
@@ -41,7 +42,19 @@ export type PostgresStorage = Required<Storage<PostgresTransaction>> & {
  * const vivarium = createVivarium({ storage });
  */
 export function postgresStorage(connection: PostgresConnection, options: PostgresOptions = {}): PostgresStorage {
-  const schema = schemaName(options.schema ?? 'vivarium');
+  checkAlternatives(connection, {
+    pool: may(hasMethods('connect'), 'must be a Pool of pg'),
+    pglite: may(hasMethods('transaction', 'query'), 'must be a PGlite'),
+    connectionString: may(
+      (url) => typeof url === 'string',
+      'must be a URL: postgres://user:password@host:5432/database',
+    ),
+  });
+  checkOptions(options, {
+    schema: may(isSchemaName, 'must have 1 to 63 bytes'),
+    prepare: may((prepare) => typeof prepare === 'boolean', 'must be true or false'),
+  });
+  const { schema = 'vivarium' } = options;
   const dialect = postgresDialect(schema);
   const plans = new PlanStatements(dialect);
   const migrator = new Migrator(schema);
@@ -68,11 +81,7 @@ interface Link {
 }
 
 function linkTo(connection: PostgresConnection): Link {
-  if ('pool' in connection && typeof connection.pool?.connect === 'function') {
-    const pool = () => Promise.resolve(connection.pool);
-    return { send: sendOverPool(pool), inTransaction: inTransactionOver(pool), close: async () => undefined };
-  }
-  if ('pglite' in connection && typeof connection.pglite?.transaction === 'function') {
+  if ('pglite' in connection && connection.pglite !== undefined) {
     const { pglite } = connection;
     return {
       send: sendOverPGlite(pglite),
@@ -80,15 +89,15 @@ function linkTo(connection: PostgresConnection): Link {
       close: async () => undefined,
     };
   }
-  if ('connectionString' in connection && typeof connection.connectionString === 'string') {
-    const own = new OwnPool(connection.connectionString);
-    const pool = () => own.pool();
-    return { send: sendOverPool(pool), inTransaction: inTransactionOver(pool), close: () => own.close() };
+  if ('pool' in connection && connection.pool !== undefined) {
+    const pool = () => Promise.resolve(connection.pool);
+    return { send: sendOverPool(pool), inTransaction: inTransactionOver(pool), close: async () => undefined };
   }
-  throw new TypeError('postgresStorage takes { pool } of pg, { pglite }, or { connectionString }');
+  const own = new OwnPool((connection as { readonly connectionString: string }).connectionString);
+  const pool = () => own.pool();
+  return { send: sendOverPool(pool), inTransaction: inTransactionOver(pool), close: () => own.close() };
 }
 
-function schemaName(schema: string): string {
-  if (schema.length > 0 && Buffer.byteLength(schema) <= 63 && !schema.includes('\0')) return schema;
-  throw new TypeError('the schema of postgresStorage must have 1 to 63 bytes');
+function isSchemaName(schema: unknown): boolean {
+  return typeof schema === 'string' && schema !== '' && Buffer.byteLength(schema) <= 63 && !schema.includes('\0');
 }

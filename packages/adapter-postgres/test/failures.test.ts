@@ -324,12 +324,33 @@ await describeOnEngines(servers, (engine) => {
 });
 
 describe('construction', () => {
-  test('what cannot be right throws at once', () => {
-    for (const wrong of [{}, { pool: {} }, { pglite: {} }, { connectionString: 5 }]) {
-      expect(() => postgresStorage(wrong as never)).toThrow(TypeError);
-    }
-    for (const schema of ['', 'x'.repeat(64), 'a\0b']) {
-      expect(() => postgresStorage({ connectionString: 'postgres://localhost' }, { schema })).toThrow(TypeError);
+  const connectionString = 'postgres://user:hunter2@localhost/db';
+
+  test.each<[string, string, unknown, unknown?]>([
+    ['nothing', '', undefined],
+    ['a connection that says nothing', '', {}],
+    ['a URL by itself', '', connectionString],
+    ['a pool that is none', 'pool', { pool: {} }],
+    ['a PGlite that is none', 'pglite', { pglite: {} }],
+    ['a URL that is no text', 'connectionString', { connectionString: new URL(connectionString) }],
+    ['two ways to connect', '', { pool: { connect: () => undefined }, connectionString }],
+    ['another way to connect', 'url', { url: connectionString }],
+    ['an empty schema', 'schema', { connectionString }, { schema: '' }],
+    ['a schema that is too long', 'schema', { connectionString }, { schema: 'x'.repeat(64) }],
+    ['a schema with a NUL', 'schema', { connectionString }, { schema: 'a\0b' }],
+    ['a schema that is no text', 'schema', { connectionString }, { schema: 7 }],
+    ['an option that there is not', 'shema', { connectionString }, { shema: 'x' }],
+    ['a prepare that is no yes or no', 'prepare', { connectionString }, { prepare: 'no' }],
+    ['no options', '', { connectionString }, null],
+  ])('of %s throws at once, says where, and shows no password', (_what, path, connection, options) => {
+    const construct = () => postgresStorage(connection as never, options as never);
+    expect(construct).toThrow(
+      expect.objectContaining({ code: 'invalid_input', issues: [expect.objectContaining({ path })] }),
+    );
+    try {
+      construct();
+    } catch (thrown) {
+      expect(inspect(thrown, { depth: 10, showHidden: true })).not.toContain('hunter2');
     }
   });
 });

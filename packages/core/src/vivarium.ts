@@ -138,7 +138,8 @@ function client<Transaction>(ports: Ports, who: Caller): Client<Transaction> {
     within(transaction) {
       const storage = ports.storage as unknown as Storage<Transaction>;
       if (storage.within === undefined) {
-        throw new NotConfigured('storage', `${storage.name} storage has no interactive transactions to work within`);
+        const need = `the storage ${storage.name} has no transactions of the host to work within`;
+        throw new NotConfigured('storage', need, 'give createVivarium one on PostgreSQL or MySQL');
       }
       return client({ ...ports, storage: storage.within(transaction) }, who);
     },

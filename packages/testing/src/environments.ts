@@ -2,7 +2,7 @@ import { unwrap } from '@vivarium/core';
 import type { Client, Environment } from '@vivarium/core';
 import { describe, expect, test } from 'vitest';
 
-import { refused } from './answers.ts';
+import { codeOf, refused } from './answers.ts';
 import { fakeClock } from './fake-clock.ts';
 import type { Suite } from './suite.ts';
 
@@ -149,6 +149,71 @@ export function testEnvironments(suite: Suite): void {
       expect(await found({ variableKey: 'OTHER' })).toEqual([]);
       expect(await found({ variableKey: 'A', name: 'i' })).toEqual(['İzmir']);
       expect(await found({ variableKey: 'key' })).toEqual([]);
+    });
+
+    test('no character of a search is a wildcard or an escape', async () => {
+      const { ada } = suite.inNewOrg();
+      const project = await unwrap(ada.projects.create({ name: 'P', environments: [{ name: 'Default' }] }));
+      const made: Record<string, readonly string[]> = {
+        'Blue 1': ['API_KEY2', 'A-Z-', '-'],
+        'Blue-1': ['API-KEY', 'AxZ', '__'],
+        Blue_1: ['API_KEY', 'A-Z', '_'],
+        Bluex1: ['APIxKEY', 'A_Z', 'x'],
+      };
+      for (const [name, keys] of Object.entries(made)) {
+        const variables = keys.map((key) => ({ key, value: '_ % \\ API_KEY "key":"A%Z"' }));
+        await unwrap(ada.environments.create({ projectId: project.id, name, variables }));
+      }
+      const search = (filter: { name?: string; variableKey?: string }) =>
+        ada.environments.search({ projectId: project.id, ...filter });
+      const found = async (filter: { name?: string; variableKey?: string }) =>
+        (await unwrap(search(filter))).items.map(({ name }) => name);
+      const holding = (key: string) => Object.keys(made).filter((name) => made[name]!.includes(key));
+
+      expect(await found({ name: 'e_1' })).toEqual(['Blue_1']);
+      expect(await found({ name: '_' })).toEqual(['Blue_1']);
+      expect(await found({ name: '__' })).toEqual([]);
+      for (const name of [
+        '%',
+        'Blue%1',
+        'b%',
+        '%1',
+        '\\',
+        '\\_',
+        'Blue\\_1',
+        '*',
+        '?',
+        '.',
+        '[b]',
+        '^b',
+        "'",
+        '"',
+        '$',
+      ]) {
+        expect(await found({ name }), name).toEqual([]);
+      }
+      for (const variableKey of [
+        'API_KEY',
+        'API-KEY',
+        'APIxKEY',
+        'A-Z',
+        'A_Z',
+        '_',
+        '__',
+        '-',
+        'x',
+        'API_KE',
+        'PI_KEY',
+        '___',
+      ]) {
+        expect(await found({ variableKey }), variableKey).toEqual(holding(variableKey));
+        expect(await found({ variableKey, name: '_' }), variableKey).toEqual(
+          holding(variableKey).filter((name) => name.includes('_')),
+        );
+      }
+      for (const variableKey of ['%', 'API%', '\\', 'API\\_KEY', 'A?Z', 'A*Z', '"', "'"]) {
+        expect(await codeOf(search({ variableKey })), variableKey).toBe('invalid_input');
+      }
     });
 
     test('summaries count variables and bytes, and follow every change', async () => {

@@ -26,7 +26,7 @@ export class TypeHasInstances extends VivariumError {
   readonly code = 'type_has_instances';
 
   constructor() {
-    super('the environment type has instances that live; cordon it and take them down first');
+    super('the environment type still has live instances; cordon it and take them down first');
   }
 }
 
@@ -36,7 +36,8 @@ export class CapacityReached extends VivariumError {
   readonly maximum: number;
 
   constructor(maximum: number) {
-    super(`the environment type allows ${maximum} instances, and as many live`);
+    const live = maximum === 1 ? 'one live instance' : `${maximum} live instances`;
+    super(`the environment type allows at most ${live}, and has as many`);
     this.maximum = maximum;
   }
 }
@@ -67,7 +68,9 @@ export class ActionRequired extends VivariumError {
   readonly stateChangeType: StateChangeType;
 
   constructor(stateChangeType: StateChangeType) {
-    super(`a published environment type needs its action for ${stateChangeType}; define another one over it instead`);
+    super(
+      `a published environment type needs its action for ${stateChangeType}; replace it with actions.define instead`,
+    );
     this.stateChangeType = stateChangeType;
   }
 }

@@ -116,7 +116,7 @@ export class AccessDenied extends VivariumError {
   readonly actor: { readonly type: string; readonly id: string };
 
   constructor(action: string, actor: { type: string; id: string }, options?: { cause?: unknown }) {
-    super(`${actor.type} ${actor.id} may not ${action}`, options);
+    super(`${actor.type} ${actor.id} is not allowed to do this: ${action}`, options);
     this.action = action;
     this.actor = { type: actor.type, id: actor.id };
   }
@@ -138,8 +138,8 @@ export class NotConfigured extends VivariumError {
   readonly code = 'not_configured';
   readonly port: string;
 
-  constructor(port: string, need: string) {
-    super(`${need}: give createVivarium the port "${port}"`);
+  constructor(port: string, need: string, remedy = `give createVivarium the port "${port}"`) {
+    super(`${need}: ${remedy}`);
     this.port = port;
   }
 }
@@ -179,7 +179,9 @@ export class IllegalTransition extends VivariumError {
 
   constructor(resource: string, state: string, change: string, legal: readonly string[]) {
     const instead = legal.length === 0 ? 'nothing is legal there' : `legal there: ${legal.join(', ')}`;
-    super(`${change} is not legal for ${resource === 'instance' ? 'an' : 'a'} ${resource} in ${state}; ${instead}`);
+    super(
+      `${change} is not legal for ${resource === 'instance' ? 'an' : 'a'} ${resource} in the state ${state}; ${instead}`,
+    );
     this.resource = resource;
     this.state = state;
     this.change = change;

@@ -181,7 +181,7 @@ function failureOf(cause: unknown): KeyManagementFailure {
 function secretKey(bytes: Uint8Array): Result<KeyObject, KeyManagementFailure> {
   if (bytes.length !== 32) {
     return err(
-      new KeyManagementFailure('the key management gave a data key that has not 32 bytes', { retryable: false }),
+      new KeyManagementFailure('the key management gave a data key that does not have 32 bytes', { retryable: false }),
     );
   }
   const key = createSecretKey(bytes);

@@ -2,6 +2,7 @@ import { createCipheriv, createDecipheriv, createSecretKey, randomBytes } from '
 import type { KeyObject } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 
+import { checkAlternatives, may } from '../kernel/configuration.ts';
 import { InvalidInput } from '../kernel/errors.ts';
 import type { KeyManagement, WrappingContext } from './key-management.ts';
 
@@ -18,8 +19,8 @@ const nonceBytes = 12;
 const tagBytes = 16;
 
 /**
- * Key management without a service: keys of 32 bytes that the host keeps itself. Throws `InvalidInput`, naming no key, where there is none, one is
- * malformed, or others may read the file.
+ * Key management without a service: keys of 32 bytes that the host keeps itself. Throws `InvalidInput`, showing no key, where there is none, one is
+ * malformed, or the file cannot be read, or can be by others.
  *
  * @example
  * // VIVARIUM_KEYS="2026-11:$(openssl rand -base64 32)"
@@ -70,42 +71,48 @@ function associatedData(context: WrappingContext): Buffer {
   return Buffer.from(JSON.stringify(entries), 'utf8');
 }
 
+const text = may((value) => typeof value === 'string', 'must be a text');
+
 function readRing(source: KeyringSource): readonly (readonly [string, KeyObject])[] {
-  const words = readSource(source)
-    .split(/\s+/)
-    .filter((word) => word !== '');
+  checkAlternatives(source, { keys: text, env: text, file: text });
+  const [path, ring] = readSource(source);
+  const refuse = (message: string) => refuseAt(path, message);
+  const words = ring.split(/\s+/).filter((word) => word !== '');
   if (words.length === 0) return refuse('has no key');
-  const ring = words.map((word, index) => {
+  const keys = words.map((word, index) => {
     const at = word.indexOf(':');
     const bytes = Buffer.from(word.slice(at + 1), 'base64');
     if (at < 1) return refuse(`key ${index + 1} has not the form <id>:<base64>`);
     if (bytes.length !== 32) return refuse(`key ${index + 1} does not have 32 bytes`);
     return [word.slice(0, at), createSecretKey(bytes)] as const;
   });
-  if (new Set(ring.map(([id]) => id)).size < ring.length) return refuse('has two keys of one id');
-  return ring;
+  if (new Set(keys.map(([id]) => id)).size < keys.length) return refuse('has two keys of one id');
+  return keys;
 }
 
-function readSource(source: KeyringSource): string {
-  if ('keys' in source) return source.keys;
-  if ('env' in source) return process.env[source.env] ?? refuse(`the environment variable ${source.env} is not set`);
-  return readOwnersFile(source.file);
+/** The text of the ring, and which option it came from. */
+function readSource({ keys, env, file }: Partial<Record<'keys' | 'env' | 'file', string>>): readonly [string, string] {
+  if (keys !== undefined) return ['keys', keys];
+  if (env !== undefined) return ['env', process.env[env] ?? refuseAt('env', `the variable ${env} is not set`)];
+  return ['file', readOwnersFile(file!)];
 }
 
 /** Looks at the file that it has opened, not at what may lie at the path a moment later. */
 function readOwnersFile(path: string): string {
-  const file = openSync(path, 'r');
+  let file: number | undefined;
   try {
+    file = openSync(path, 'r');
     const { mode, uid } = fstatSync(file);
     const others = process.platform !== 'win32' && ((mode & 0o077) !== 0 || uid !== process.geteuid?.());
-    return others
-      ? refuse('the file can be read or written by others than its owner; chmod 600 it')
-      : readFileSync(file, 'utf8');
+    if (!others) return readFileSync(file, 'utf8');
+  } catch (thrown) {
+    return refuseAt('file', `the file cannot be read (${(thrown as NodeJS.ErrnoException).code ?? 'no such path'})`);
   } finally {
-    closeSync(file);
+    if (file !== undefined) closeSync(file);
   }
+  return refuseAt('file', 'the file can be read or written by others than its owner; chmod 600 it');
 }
 
-function refuse(message: string): never {
-  throw new InvalidInput([{ path: 'keyring', message }]);
+function refuseAt(path: string, message: string): never {
+  throw new InvalidInput([{ path, message }]);
 }

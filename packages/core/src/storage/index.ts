@@ -68,6 +68,8 @@ export type { KeyScope, StoredDataKey } from '../keys/model.ts';
 export type { DataKeyRepository } from '../keys/repository.ts';
 export type { PageRequest, StoredPage } from '../kernel/paging.ts';
 export type { KeyId, KeyRecord, KeyResult, KeyWrite } from '../kernel/idempotency.ts';
+export { checkAlternatives, checkOptions, hasMethods, may, must } from '../kernel/configuration.ts';
+export type { Complaint, KnownOptions } from '../kernel/configuration.ts';
 export { isVivariumError, StorageFailure } from '../kernel/errors.ts';
 export { compareBytes, utf8Length } from '../kernel/text.ts';
 export { maximumProjectDepth } from '../kernel/limits.ts';

@@ -10,7 +10,7 @@ import { invalid, readOptions, readSafely } from './options.ts';
 import type { RenderOptions } from './options.ts';
 import { diagnosticsAt, Run } from './run.ts';
 import { assemble } from './template.ts';
-import type { Rendered } from './template.ts';
+import type { Rendered, Template } from './template.ts';
 import { utf8Length } from './text-size.ts';
 import { snapshotOf } from './variables.ts';
 import type { ResolvedVariables } from './variables.ts';
@@ -27,7 +27,7 @@ const MAX_ENTRIES = 1_000_000;
 /**
  * Renders every text in a value made of plain objects, arrays, texts, numbers, booleans, null and undefined: the body of a request before it becomes JSON,
  * for instance. Texts are values of the data and not JSON text, so nothing is escaped. Keys are left as they are. The value given is not
- * changed; the copy shares nothing with it.
+ * changed; the copy shares nothing with it. For a value that is rendered many times, see `compileDeep`.
  *
  * Errors: as `Template.render`, each saying in `at` where the text is (`items[3].name`); `invalid_input` for anything that is not plain data, that
  * is nested deeper than 100 levels or contains itself, or that has more than a million entries.
@@ -69,7 +69,7 @@ export function copyDeep<T>(
   run: Run,
   root: string,
 ): Result<DeepCopy<T>, TemplateTooLarge | MissingVariable | UnsafeValue | OutputTooLarge | InvalidInput> {
-  const copier = new Copier(run, root);
+  const copier = new Renderer(run, root);
   run.locate = () => copier.path;
   const copy = copier.copy(value);
   if (copy === REFUSED) return err(copier.refusal ?? run.failure!);
@@ -77,12 +77,12 @@ export function copyDeep<T>(
 }
 
 /** What comes back up when something was refused; why is in `Copier.refusal` or in the run. */
-const REFUSED = Symbol('refused');
+export const REFUSED = Symbol('refused');
 
-class Copier {
+/** Copies plain data, with something else in place of each text. */
+export abstract class Copier {
   readonly diagnostics: Diagnostic[] = [];
   refusal: TemplateTooLarge | InvalidInput | null = null;
-  readonly #run: Run;
   readonly #root: string;
   /** The way to where the copier is, `#depth` steps of it. */
   readonly #steps: (string | number)[] = [];
@@ -91,45 +91,37 @@ class Copier {
   /** Whether somebody has given `Object.prototype` properties that every loop over keys sees; asking each key is a third of the time. */
   readonly #inherits = inheritsKeys();
 
-  constructor(run: Run, root: string) {
-    this.#run = run;
+  constructor(root: string) {
     this.#root = root;
   }
 
+  /** What stands in the copy for a text; `REFUSED` to stop. */
+  protected abstract text(source: string): unknown;
+
   /** Where in the value the copier is: `body.items[3].name`. */
   get path(): string {
-    const steps = this.#steps.slice(0, this.#depth);
-    const path = steps.map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`)).join('');
-    return this.#root === '' && path.startsWith('.') ? path.slice(1) : this.#root + path;
+    return pathOf(this.#root, this.#steps.slice(0, this.#depth));
   }
 
   copy(value: unknown): unknown {
-    if (typeof value === 'string') return this.#text(value);
+    if (typeof value === 'string') return this.text(value);
     if (typeof value === 'object' && value !== null)
       return Array.isArray(value) ? this.#list(value) : this.#record(value);
     if (typeof value === 'function' || typeof value === 'symbol') return this.#refuse('must be plain data');
     return value;
   }
 
-  #text(source: string): string | typeof REFUSED {
-    const run = this.#run;
-    if (mentionsSlot(source)) return this.#template(source);
-    run.length += source.length;
-    if (run.length <= run.options.maxBytes) return source;
-    run.overflow();
-    return REFUSED;
-  }
-
-  #template(source: string): string | typeof REFUSED {
+  /** The template that a text is, or null where it cannot be one. */
+  protected template(source: string): Template | null {
     const compiled = compileIn('text', source);
     if (compiled.isErr()) {
-      if (compiled.error.code === 'invalid_input') return this.#refuse('must not hold lone surrogates');
-      this.refusal = compiled.error;
-      return REFUSED;
+      if (compiled.error.code === 'invalid_input') this.#refuse('must not hold lone surrogates');
+      else this.refusal = compiled.error;
+      return null;
     }
     const template = compiled.value;
     if (template.diagnostics.length > 0) this.diagnostics.push(...diagnosticsAt(template.diagnostics, this.path));
-    return assemble(template, this.#run) ?? REFUSED;
+    return template;
   }
 
   #list(list: readonly unknown[]): unknown[] | typeof REFUSED {
@@ -181,6 +173,34 @@ class Copier {
     this.refusal = new InvalidInput([{ path: this.path, message }]);
     return REFUSED;
   }
+}
+
+/** Copies with every text rendered in a run. */
+class Renderer extends Copier {
+  readonly #run: Run;
+
+  constructor(run: Run, root: string) {
+    super(root);
+    this.#run = run;
+  }
+
+  protected override text(source: string): string | typeof REFUSED {
+    const run = this.#run;
+    if (mentionsSlot(source)) {
+      const template = this.template(source);
+      return template === null ? REFUSED : (assemble(template, run) ?? REFUSED);
+    }
+    run.length += source.length;
+    if (run.length <= run.options.maxBytes) return source;
+    run.overflow();
+    return REFUSED;
+  }
+}
+
+/** The way to a part of a value, from what the value is named by: `body.items[3].name`. */
+export function pathOf(root: string, steps: readonly (string | number)[]): string {
+  const path = steps.map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`)).join('');
+  return root === '' && path.startsWith('.') ? path.slice(1) : root + path;
 }
 
 function inheritsKeys(): boolean {

@@ -30,23 +30,43 @@ export class TemplateTooLarge extends VivariumError {
   }
 }
 
+/** A slot whose variable has no value and no default. */
+export interface MissingSlot extends SlotPosition {
+  /** The references that led there: `['API_URL', 'HOST']` when the template uses `API_URL`, whose value refers to the missing `HOST`. */
+  readonly path: readonly string[];
+}
+
 /** A slot names a variable that has no value and no default. */
-export class MissingVariable extends VivariumError implements SlotPosition {
+export class MissingVariable extends VivariumError implements MissingSlot {
   readonly code = 'missing_variable';
   readonly key: string;
   readonly offset: number;
   readonly at: string;
-  /** The references that led there: `['API_URL', 'HOST']` when the template uses `API_URL`, whose value refers to the missing `HOST`. */
   readonly path: readonly string[];
+  /** The other keys of the same template that have no value either, each once, where it first appears. */
+  readonly others: readonly MissingSlot[];
 
-  constructor({ key, offset, at }: SlotPosition, path: readonly string[] = [key]) {
-    const via = path.length > 1 ? ` (${path.join(' → ')})` : '';
-    super(`the variable "${key}" has no value${via}: ${place(offset, at)}`);
-    this.key = key;
-    this.offset = offset;
-    this.at = at;
-    this.path = path;
+  constructor(first: MissingSlot, others: readonly MissingSlot[] = []) {
+    super(withoutValue([first, ...others]));
+    this.key = first.key;
+    this.offset = first.offset;
+    this.at = first.at;
+    this.path = first.path;
+    this.others = others;
   }
+}
+
+/** How many missing variables a message names. */
+const named = 5;
+
+function withoutValue(slots: readonly MissingSlot[]): string {
+  const names = slots.slice(0, named).map(({ key, offset, at, path }) => {
+    const via = path.length > 1 ? `, through ${path.join(' → ')}` : '';
+    return `"${key}" (${place(offset, at)}${via})`;
+  });
+  if (slots.length === 1) return `the variable ${names[0]} has no value`;
+  const last = slots.length > named ? `${slots.length - named} more` : names.pop();
+  return `the variables ${names.join(', ')} and ${last} have no value`;
 }
 
 /** Why a value may not stand in its slot. */
@@ -134,7 +154,7 @@ export class VariablesTooLarge extends VivariumError {
     super(
       limit === 'bytes'
         ? `the variables are larger than ${maximum} bytes once references are followed, reached at "${key}"`
-        : `the variable "${key}" refers through more than ${maximum} others`,
+        : `the references of the variable "${key}" are more than ${maximum} deep`,
     );
     this.limit = limit;
     this.maximum = maximum;

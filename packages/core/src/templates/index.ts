@@ -9,6 +9,8 @@
  */
 export { compile, render } from './compile.ts';
 export type { CompileOptions } from './compile.ts';
+export { compileDeep } from './deep-template.ts';
+export type { DeepTemplate } from './deep-template.ts';
 export { renderDeep } from './deep.ts';
 export type { RenderedDeep } from './deep.ts';
 export type { DynamicVariables } from './dynamic.ts';
@@ -20,7 +22,7 @@ export {
   VariableCycle,
   VariablesTooLarge,
 } from './errors.ts';
-export type { TemplateContext, UnsafeReason } from './errors.ts';
+export type { MissingSlot, SlotPosition, TemplateContext, UnsafeReason } from './errors.ts';
 export type { Diagnostic } from './grammar.ts';
 export type { RenderOptions } from './options.ts';
 export { createRedactor } from './redactor/redactor.ts';

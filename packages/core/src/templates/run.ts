@@ -2,13 +2,14 @@ import { InvalidInput } from '../kernel/errors.ts';
 import { SecretText } from '../kernel/secret-text.ts';
 import { BUILT_IN } from './dynamic.ts';
 import { MissingVariable, OutputTooLarge, UnsafeValue } from './errors.ts';
-import type { TemplateContext, UnsafeReason } from './errors.ts';
+import type { MissingSlot, TemplateContext, UnsafeReason } from './errors.ts';
 import type { Diagnostic } from './grammar.ts';
 import type { ReadOptions } from './options.ts';
 import type { Place } from './places.ts';
 import type { Snapshot } from './snapshot.ts';
 import { isWellFormed } from './text-size.ts';
-import { NOTHING, Value } from './value.ts';
+import { COMPLETE, NOTHING, Value } from './value.ts';
+import type { Gaps } from './value.ts';
 
 /** A slot of a template, ready to be filled. */
 export interface Slot {
@@ -36,7 +37,7 @@ export class Run {
   /** Names the part that is being rendered; asked only when something is to be said about it. */
   locate: () => string = () => '';
   failure: RenderError | null = null;
-  /** What all templates of a request or deep value come to, added up by `assemble`. */
+  /** What all templates of a request or deep value come to, added up by `fill`. */
   readonly used = new Set<string>();
   secret = false;
   length = 0;
@@ -50,7 +51,10 @@ export class Run {
     this.options = options;
   }
 
-  /** What fills a slot: a value, the slot's own source where it is kept, or null where rendering has to stop. */
+  /**
+   * What fills a slot: a value, the slot's own source where it is kept, or null where rendering has to stop. Then `failure` says why, unless the
+   * variable is missing: `refuseMissing` says that for the whole template.
+   */
   find(slot: Slot): Value | string | null {
     if (slot.dynamic) return this.#dynamic(slot);
     const value = this.snapshot.values.get(slot.key);
@@ -62,16 +66,13 @@ export class Run {
   #withoutValue(slot: Slot): Value | string | null {
     (this.#absent ??= new Set()).add(slot.key);
     if (slot.fallback !== null) return slot.fallback;
-    if (this.options.missing === 'error') return this.fail(new MissingVariable(this.#position(slot)));
+    if (this.options.missing === 'error') return null;
     this.#miss(slot.key);
     return this.options.missing === 'keep' ? slot.source : NOTHING;
   }
 
   #withGaps(slot: Slot, value: Value): Value | null {
-    if (this.options.missing === 'error') {
-      const [[key, path]] = value.gaps as unknown as [[string, readonly string[]]];
-      return this.fail(new MissingVariable({ ...this.#position(slot), key }, path));
-    }
+    if (this.options.missing === 'error') return null;
     for (const key of value.gaps.keys()) this.#miss(key);
     if (this.options.missing === 'keep') return value;
     return value.emptied.text === '' ? (slot.fallback ?? value.emptied) : value.emptied;
@@ -102,6 +103,26 @@ export class Run {
 
   #badSource(slot: Slot, message: string): null {
     return this.fail(new InvalidInput([{ path: `options.dynamic.${slot.key}`, message }]));
+  }
+
+  /** Names every variable that is missing in a template, each once: who has to set one sees at once what else there is to set. */
+  refuseMissing(slots: readonly Slot[]): null {
+    const missing = new Map<string, MissingSlot>();
+    for (const slot of slots) {
+      for (const [key, path] of this.#gapsAt(slot)) {
+        if (!missing.has(key)) missing.set(key, { ...this.#position(slot), key, path });
+      }
+    }
+    const [first, ...others] = missing.values();
+    return this.fail(new MissingVariable(first!, others));
+  }
+
+  /** The keys that a slot lacks, with the references to each; none where it can be filled. */
+  #gapsAt({ key, dynamic, fallback }: Slot): Gaps {
+    const value = dynamic ? undefined : this.snapshot.values.get(key);
+    if (value !== undefined) return value.gaps;
+    const made = dynamic && (BUILT_IN.has(key) || this.options.own.has(key));
+    return made || fallback !== null ? COMPLETE : new Map([[key, [key]]]);
   }
 
   refuse(slot: Slot, context: TemplateContext, reason: UnsafeReason): null {

@@ -10,6 +10,12 @@ export interface Filling {
   readonly used: readonly string[];
 }
 
+/** All texts of a deep template with their slots filled. */
+export interface DeepFilling extends Omit<Filling, 'pieces'> {
+  /** The pieces of each text that is a template, in their order. */
+  readonly texts: readonly (readonly string[])[];
+}
+
 /** Characters of written values and templates that a snapshot remembers at most. */
 const ROOM = 1_048_576;
 /** What an entry costs besides its characters, so that very many small ones are bounded, too. */
@@ -22,21 +28,32 @@ const ENTRY = 64;
  */
 export class Snapshot {
   readonly values: ReadonlyMap<string, Value>;
-  /** How templates were filled before, by template. */
-  readonly fillings: ReadonlyMap<object, Filling>;
-  readonly #fillings = new Map<object, Filling>();
+  /** How templates were filled before, by the template's number. */
+  readonly fillings: ReadonlyMap<number, Filling>;
+  /** The same for deep templates, which have numbers of their own. */
+  readonly deepFillings: ReadonlyMap<number, DeepFilling>;
+  readonly #fillings = new Map<number, Filling>();
+  readonly #deepFillings = new Map<number, DeepFilling>();
   #room = ROOM;
 
   constructor(values: ReadonlyMap<string, Value>) {
     this.values = values;
     this.fillings = this.#fillings;
+    this.deepFillings = this.#deepFillings;
   }
 
-  remember(template: { readonly source: string }, filling: Filling): void {
-    const cost = ENTRY + template.source.length + filling.length;
+  remember(template: number, source: string, filling: Filling): void {
+    const cost = ENTRY + source.length + filling.length;
     if (cost > this.#room) return;
     this.#room -= cost;
     this.#fillings.set(template, filling);
+  }
+
+  rememberDeep(template: number, filling: DeepFilling): void {
+    const cost = ENTRY + filling.texts.length * ENTRY + filling.length;
+    if (cost > this.#room) return;
+    this.#room -= cost;
+    this.#deepFillings.set(template, filling);
   }
 
   /** How many characters may still be remembered. */

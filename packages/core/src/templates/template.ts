@@ -6,14 +6,14 @@ import type { MissingVariable, TemplateContext, UnsafeValue } from './errors.ts'
 import { parse } from './grammar.ts';
 import type { Diagnostic, SlotSyntax } from './grammar.ts';
 import { jsonPlaces } from './json-places.ts';
-import { DEFAULT_OPTIONS, invalid, readOptions } from './options.ts';
+import { invalid, readOptions } from './options.ts';
 import type { RenderOptions } from './options.ts';
 import { COMPONENT, HEADER, isHeaderText, TEXT } from './places.ts';
 import type { Place } from './places.ts';
 import { NONE_MISSING, Run } from './run.ts';
 import type { Slot } from './run.ts';
-import type { Filling } from './snapshot.ts';
-import { exceedsBytes } from './text-size.ts';
+import type { Filling, Snapshot } from './snapshot.ts';
+import { exceedsBytes, ONE_MEBIBYTE } from './text-size.ts';
 import { UrlAssembler } from './url-assembler.ts';
 import { planUrl } from './url-plan.ts';
 import type { UrlPlan } from './url-plan.ts';
@@ -35,7 +35,10 @@ export interface Rendered {
 }
 
 let parseTemplate: (source: string, context: TemplateContext) => Result<Template, InvalidInput>;
-let assemble: (template: Template, run: Run) => string | null;
+/** How many templates there have been. */
+let count = 0;
+
+let fill: (template: Template, run: Run) => Filling | null;
 
 /** A template that was read and can be rendered any number of times. Made by `compile`; immutable. */
 export class Template {
@@ -45,6 +48,8 @@ export class Template {
   readonly keys: readonly string[];
   /** What stands between braces and is no slot, and so was left as text. At most the first 100. */
   readonly diagnostics: readonly Diagnostic[];
+  /** What a snapshot remembers the template by: a small number is found faster in a map than an object is. */
+  readonly #number = count++;
   readonly #literals: readonly string[];
   readonly #slots: readonly Slot[];
   /** For a URL whose parts can only be judged together. */
@@ -63,14 +68,14 @@ export class Template {
 
   static {
     parseTemplate = (source, context) => layOut(source, context).map((layout) => new Template(source, context, layout));
-    assemble = (template, run) => {
-      const filling = run.snapshot.fillings.get(template) ?? template.#fill(run);
+    fill = (template, run) => {
+      const filling = run.snapshot.fillings.get(template.#number) ?? template.#fill(run);
       if (filling === null) return null;
       run.length += filling.length;
       if (run.length > run.options.maxBytes) return run.overflow();
       for (let index = 0; index < filling.used.length; index++) run.used.add(filling.used[index]!);
       if (filling.secret) run.secret = true;
-      return join(filling.pieces);
+      return filling;
     };
   }
 
@@ -86,14 +91,18 @@ export class Template {
     options?: RenderOptions,
   ): Result<Rendered, MissingVariable | UnsafeValue | OutputTooLarge | InvalidInput> {
     const snapshot = snapshotOf(resolved);
+    const remembered = snapshot?.fillings.get(this.#number);
+    // Most calls end here, in so few steps that they are compiled into their callers.
+    if (options === undefined && remembered !== undefined) return this.#finish(remembered, NONE_MISSING, ONE_MEBIBYTE);
+    return this.#renderAnew(snapshot, options);
+  }
+
+  #renderAnew(snapshot: Snapshot | null, options: RenderOptions | undefined): ReturnType<Template['render']> {
     if (snapshot === null) return invalid('resolved', 'must be what resolveVariables returned');
-    let read = DEFAULT_OPTIONS;
-    if (options !== undefined) {
-      const given = readOptions(options);
-      if (given.isErr()) return err(given.error);
-      read = given.value;
-    }
-    const remembered = snapshot.fillings.get(this);
+    const given = readOptions(options);
+    if (given.isErr()) return err(given.error);
+    const read = given.value;
+    const remembered = snapshot.fillings.get(this.#number);
     if (remembered !== undefined) return this.#finish(remembered, NONE_MISSING, read.maxBytes);
     const run = new Run(snapshot, read);
     const filling = this.#fill(run);
@@ -120,7 +129,7 @@ export class Template {
       const reason = url?.literal(this.#literals[index]!) ?? null;
       if (reason !== null) return run.refuse(this.#slots[index - 1]!, this.context, reason);
       const found = run.find(slot);
-      if (found === null) return null;
+      if (found === null) return run.failure === null ? run.refuseMissing(this.#slots) : null;
       if (typeof found !== 'string' && found.secret) secret = true;
       const form = url === null ? this.#write(slot, found, run) : this.#writeUrl(slot, found, run, url);
       if (form === null) return null;
@@ -132,7 +141,7 @@ export class Template {
     if (reason !== null) return run.refuse(this.#slots.at(-1)!, this.context, reason);
 
     const filling = { pieces: pieces.filter((piece) => piece !== ''), length, secret, used: run.found(this.keys) };
-    if (run.repeatable) run.snapshot.remember(this, filling);
+    if (run.repeatable) run.snapshot.remember(this.#number, this.source, filling);
     return filling;
   }
 
@@ -148,9 +157,15 @@ export class Template {
   }
 }
 
-export { assemble, parseTemplate };
+export { fill, parseTemplate };
 
-function join(pieces: readonly string[]): string {
+/** Renders a template as a part of something larger: what it comes to is added up in the run. */
+export function assemble(template: Template, run: Run): string | null {
+  const filling = fill(template, run);
+  return filling === null ? null : join(filling.pieces);
+}
+
+export function join(pieces: readonly string[]): string {
   let text = pieces[0] ?? '';
   for (let index = 1; index < pieces.length; index++) text += pieces[index]!;
   return text;

@@ -1,7 +1,8 @@
 /** What a value refers to without finding it: the missing key, and the keys on the way to it. */
 export type Gaps = ReadonlyMap<string, readonly string[]>;
 
-const COMPLETE: Gaps = new Map();
+/** Of a value that lacks nothing. */
+export const COMPLETE: Gaps = new Map();
 
 /** What stands in for a variable: its text with references followed, and whether something secret is in it. */
 export class Value {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 
 import { InvalidInput, localKeyring } from '../../src/index.ts';
+import type { KeyringSource } from '../../src/index.ts';
 
 const one = `one:${Buffer.alloc(32, 1).toString('base64')}`;
 const two = `two:${Buffer.alloc(32, 2).toString('base64')}`;
@@ -51,21 +52,31 @@ describe('a local key ring', () => {
   });
 
   it.each([
-    ['no key', { keys: '  \n ' }],
-    ['a key that is too short', { keys: `a:${Buffer.alloc(31).toString('base64')}` }],
-    ['a key without an id', { keys: Buffer.alloc(32).toString('base64') }],
-    ['two keys of one id', { keys: `${one} ${one}` }],
-    ['a variable that is not set', { env: 'VIVARIUM_TEST_NO_SUCH_VARIABLE' }],
-    ['a file that others may read', { file: file(0o640) }],
-    ['a file that others may write', { file: file(0o602) }],
-  ])('refuses %s, and shows no key', (_what, source) => {
+    ['no key', 'keys', { keys: '  \n ' }],
+    ['a key that is too short', 'keys', { keys: `a:${Buffer.alloc(31).toString('base64')}` }],
+    ['a key without an id', 'keys', { keys: Buffer.alloc(32).toString('base64') }],
+    ['two keys of one id', 'keys', { keys: `${one} ${one}` }],
+    ['keys that are no text', 'keys', { keys: [one] }],
+    ['a variable that is not set', 'env', { env: 'VIVARIUM_TEST_NO_SUCH_VARIABLE' }],
+    ['a file that others may read', 'file', { file: file(0o640) }],
+    ['a file that others may write', 'file', { file: file(0o602) }],
+    ['a file that is not there', 'file', { file: join(folder, 'nowhere') }],
+    ['a path that no file can have', 'file', { file: 'a\0b' }],
+    ['a folder', 'file', { file: folder }],
+    ['nothing', '', undefined],
+    ['a source that names none', '', {}],
+    ['the keys by themselves', '', one],
+    ['two sources', '', { keys: one, env: 'HOME' }],
+    ['a source that there is not', 'path', { path: file(0o600) }],
+  ])('refuses %s, says where, and shows no key', (_what, path, source) => {
     let thrown: unknown;
     try {
-      localKeyring(source);
+      localKeyring(source as KeyringSource);
     } catch (error) {
       thrown = error;
     }
     expect(thrown).toBeInstanceOf(InvalidInput);
+    expect((thrown as InvalidInput).issues.map((issue) => issue.path)).toEqual([path]);
     expect(String(thrown)).not.toContain(Buffer.alloc(31).toString('base64').slice(0, 20));
   });
 });

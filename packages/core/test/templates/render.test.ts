@@ -10,7 +10,34 @@ describe('a missing variable', () => {
   it('is an error that names the key and where it stands', () => {
     const error = refused('Hello {{NAME}} and {{NOBODY}}', { NAME: 'Ada' });
     expect(error).toMatchObject({ code: 'missing_variable', key: 'NOBODY', offset: 19, at: '', path: ['NOBODY'] });
-    expect(error.message).toBe('the variable "NOBODY" has no value: at offset 19');
+    expect(error.message).toBe('the variable "NOBODY" (at offset 19) has no value');
+  });
+
+  it('is named with all others that the template lacks, each once', () => {
+    const variables = { NAME: 'Ada', EMPTY: '', URL: 'https://{{HOST}}:{{PORT}}/', DEEP: '{{URL}}' };
+    const source = '{{A}} {{NAME}} {{B:-b}} {{URL}} {{$uuid}} {{$own}} {{$nobody}} {{A}} {{EMPTY}} {{DEEP}} {{HOST}}';
+    const error = refused(source, variables, { dynamic: { $own: () => 'x' } });
+    expect(error).toMatchObject({
+      code: 'missing_variable',
+      key: 'A',
+      offset: 0,
+      path: ['A'],
+      others: [
+        { key: 'HOST', offset: 24, at: '', path: ['URL', 'HOST'] },
+        { key: 'PORT', offset: 24, at: '', path: ['URL', 'PORT'] },
+        { key: '$nobody', offset: 51, at: '', path: ['$nobody'] },
+      ],
+    });
+    expect(error.message).toBe(
+      'the variables "A" (at offset 0), "HOST" (at offset 24, through URL → HOST), "PORT" (at offset 24, through URL → PORT) ' +
+        'and "$nobody" (at offset 51) have no value',
+    );
+    expect(refused('{{A}}{{B}}').message).toBe('the variables "A" (at offset 0) and "B" (at offset 5) have no value');
+    expect(refused('{{URL}}', variables).message).toBe(
+      'the variables "HOST" (at offset 0, through URL → HOST) and "PORT" (at offset 0, through URL → PORT) have no value',
+    );
+    const eight = refused('{{A}}{{B}}{{C}}{{D}}{{E}}{{F}}{{G}}{{H}}').message;
+    expect(eight).toMatch(/"E" \(at offset 20\) and 3 more have no value$/);
   });
 
   it('is kept or left empty on request, and listed once', () => {

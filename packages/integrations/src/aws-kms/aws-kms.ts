@@ -2,6 +2,7 @@ import { DecryptCommand, GenerateDataKeyCommand, ReEncryptCommand } from '@aws-s
 import type { KMSClient } from '@aws-sdk/client-kms';
 import { InvalidInput } from '@vivarium/core';
 import type { KeyManagement } from '@vivarium/core';
+import { checkOptions, hasMethods, may, must } from '@vivarium/core/storage';
 
 import { AwsKmsFailure } from './failure.ts';
 import { isAlias, isNameOf } from './key-names.ts';
@@ -16,9 +17,9 @@ export interface AwsKmsOptions {
    * Keys that have wrapped before and still unwrap. No other key does, whatever a stored row says: somebody who can write to the database cannot
    * slip in a data key of their own.
    */
-  readonly formerKeyIds?: readonly string[];
+  readonly formerKeyIds?: readonly string[] | undefined;
   /** How long one call may take, the client's retries included: 10,000 when not given. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
 }
 
 /**
@@ -33,9 +34,10 @@ export interface AwsKmsOptions {
  * @example
  * createVivarium({ storage, keys: awsKms({ client: new KMSClient({}), keyId: 'alias/vivarium' }) })
  */
-export function awsKms({ client, keyId, formerKeyIds = [], timeoutMs = 10_000 }: AwsKmsOptions): KeyManagement {
+export function awsKms(given: AwsKmsOptions): KeyManagement {
+  check(given);
+  const { client, keyId, formerKeyIds = [], timeoutMs = 10_000 } = given;
   const keys = [keyId, ...formerKeyIds];
-  check({ client, keys, timeoutMs });
   const options = () => ({ abortSignal: AbortSignal.timeout(timeoutMs) });
 
   /**
@@ -133,24 +135,21 @@ function incomplete(operation: string): never {
   throw new AwsKmsFailure(operation, { name: 'IncompleteAnswer' });
 }
 
-function check({ client, keys, timeoutMs }: { client: unknown; keys: readonly unknown[]; timeoutMs: unknown }): void {
-  const issues = [
-    ...(typeof (client as { send?: unknown } | null | undefined)?.send === 'function'
-      ? []
-      : [{ path: 'client', message: 'must be a KMSClient' }]),
-    ...keys.flatMap((key, index) =>
-      typeof key === 'string' && /^[\w:/-]{1,2048}$/.test(key)
-        ? []
-        : [
-            {
-              path: index === 0 ? 'keyId' : `formerKeyIds[${index - 1}]`,
-              message: 'must be the id or ARN of a KMS key or alias',
-            },
-          ],
+const isKeyName = (name: unknown) => typeof name === 'string' && /^[\w:/-]{1,2048}$/.test(name);
+const keyNameNeeded = 'must be the id or ARN of a KMS key or alias';
+
+function check(options: AwsKmsOptions): void {
+  checkOptions(options, {
+    client: must(hasMethods('send'), 'must be a KMSClient'),
+    keyId: must(isKeyName, keyNameNeeded),
+    formerKeyIds: may(Array.isArray, 'must be a list of ids or ARNs of KMS keys or aliases'),
+    timeoutMs: may(
+      (ms) => Number.isSafeInteger(ms) && (ms as number) >= 1 && (ms as number) <= 600_000,
+      'must be a whole number of milliseconds from 1 to 600,000',
     ),
-    ...(Number.isSafeInteger(timeoutMs) && (timeoutMs as number) >= 1 && (timeoutMs as number) <= 600_000
-      ? []
-      : [{ path: 'timeoutMs', message: 'must be a whole number of milliseconds from 1 to 600,000' }]),
-  ];
+  });
+  const issues = (options.formerKeyIds ?? []).flatMap((name, index) =>
+    isKeyName(name) ? [] : [{ path: `formerKeyIds[${index}]`, message: keyNameNeeded }],
+  );
   if (issues.length > 0) throw new InvalidInput(issues);
 }

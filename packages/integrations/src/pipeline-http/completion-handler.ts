@@ -1,5 +1,6 @@
 import { isVivariumError } from '@vivarium/core';
 import type { ResultAsync } from '@vivarium/core';
+import { checkOptions, hasMethods, may, must } from '@vivarium/core/storage';
 
 import { readText } from './body.ts';
 import { mediaType } from './exchange.ts';
@@ -44,12 +45,18 @@ const bodyTimeoutMs = 15_000;
  * same was said before. Otherwise it answers with problem details (RFC 9457), whose `code` is Vivarium's: 400 `invalid_input`, 401 `invalid_token`, 403
  * `access_denied`, 409 `change_superseded`, 503 `storage_failure` and whatever else may pass; a pipeline tries again on 503 and 429, and on nothing else.
  *
+ * Throws `InvalidInput` on a wrong configuration.
+ *
  * A change that does not exist, and one of another org, are answered like a wrong token: only who has a change's token learns anything about it.
  *
  * @example
  * app.post('/vivarium/complete', (context) => complete(context.req.raw)) // Hono
  */
 export function completionHandler(options: CompletionHandlerOptions): (request: Request) => Promise<Response> {
+  checkOptions(options, {
+    vivarium: must(hasMethods('system'), 'must be what createVivarium returned'),
+    org: may((org) => typeof org === 'string' && org !== '', 'must be the id of an org'),
+  });
   const { vivarium, org: onlyOrg } = options;
 
   return async (request) => {

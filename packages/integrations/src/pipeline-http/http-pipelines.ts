@@ -1,5 +1,5 @@
-import { InvalidInput } from '@vivarium/core';
-import type { InputIssue, PipelineRunner, PipelineStarted } from '@vivarium/core';
+import type { PipelineRunner, PipelineStarted } from '@vivarium/core';
+import { checkOptions, may, must } from '@vivarium/core/storage';
 
 import { longestCallMs, post } from './exchange.ts';
 import type { Answer } from './exchange.ts';
@@ -39,8 +39,8 @@ export interface HttpPipelinesOptions {
  * createVivarium({ storage, pipelines: httpPipelines({ url: 'https://ci.example.com/vivarium', secret: process.env.PIPELINE_SECRET }) })
  */
 export function httpPipelines(options: HttpPipelinesOptions): PipelineRunner {
+  check(options);
   const { secret, completionUrl = null, fetch = globalThis.fetch, timeoutMs = 10_000, retries = 2 } = options;
-  check({ ...options, timeoutMs, retries });
   const url = new URL(options.url).href;
 
   const send = (request: PipelineRequest): Promise<Answer> => {
@@ -99,29 +99,32 @@ function nameOf(value: unknown): string | null {
   return typeof value === 'string' && value !== '' ? value : null;
 }
 
-function check(options: HttpPipelinesOptions & { readonly timeoutMs: number; readonly retries: number }): void {
-  const { url, secret, completionUrl, fetch, timeoutMs, retries, allowPlainHttp = false } = options;
-  const issues: InputIssue[] = [];
-  const need = (holds: boolean, path: string, message: string) => {
-    if (!holds) issues.push({ path, message });
-  };
+function check(options: HttpPipelinesOptions): void {
+  const wholeNumber = (least: number, most: number) =>
+    may(
+      (value) => Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most,
+      `must be a whole number from ${least} to ${most}`,
+    );
+  checkOptions(options, {
+    url: (url) => complaintAbout(url, options.allowPlainHttp === true),
+    secret: must(
+      (secret) => typeof secret === 'string' && Buffer.byteLength(secret) >= minimumSecretBytes,
+      `must have at least ${minimumSecretBytes} bytes`,
+    ),
+    completionUrl: may((url) => typeof url === 'string' && URL.canParse(url), 'must be a URL'),
+    fetch: may((fetch) => typeof fetch === 'function', 'must be a function'),
+    timeoutMs: wholeNumber(1, longestCallMs),
+    retries: wholeNumber(0, 10),
+    allowPlainHttp: may((allowed) => typeof allowed === 'boolean', 'must be true or false'),
+  });
+}
 
-  const target = URL.parse(url);
+function complaintAbout(url: unknown, allowPlainHttp: boolean): string | null {
+  const target = typeof url === 'string' ? URL.parse(url) : null;
   const isHttp = target?.protocol === 'https:' || target?.protocol === 'http:';
-  need(isHttp && target.username === '' && target.password === '', 'url', 'must be an https URL without userinfo');
-  if (isHttp) {
-    const isPrivate = target.protocol === 'https:' || isThisMachine(target.hostname) || allowPlainHttp;
-    need(isPrivate, 'url', 'must be https, because the token travels in the body; or set allowPlainHttp');
-  }
-  const secretBytes = typeof secret === 'string' ? Buffer.byteLength(secret) : 0;
-  need(secretBytes >= minimumSecretBytes, 'secret', `must have at least ${minimumSecretBytes} bytes`);
-  need(completionUrl === undefined || URL.canParse(completionUrl), 'completionUrl', 'must be a URL');
-  need(fetch === undefined || typeof fetch === 'function', 'fetch', 'must be a function');
-  const isTimeout = Number.isSafeInteger(timeoutMs) && timeoutMs >= 1 && timeoutMs <= longestCallMs;
-  need(isTimeout, 'timeoutMs', `must be a whole number from 1 to ${longestCallMs}`);
-  const isCount = Number.isSafeInteger(retries) && retries >= 0 && retries <= 10;
-  need(isCount, 'retries', 'must be a whole number from 0 to 10');
-  if (issues.length > 0) throw new InvalidInput(issues);
+  if (!isHttp || target.username !== '' || target.password !== '') return 'must be an https URL without userinfo';
+  const isPrivate = target.protocol === 'https:' || isThisMachine(target.hostname) || allowPlainHttp;
+  return isPrivate ? null : 'must be https, because the token travels in the body; or set allowPlainHttp';
 }
 
 function isThisMachine(hostname: string): boolean {

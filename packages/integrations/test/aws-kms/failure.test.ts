@@ -103,7 +103,10 @@ describe('a configuration of awsKms', () => {
   test.each([
     ['without a key', { client, keyId: '' }, 'keyId'],
     ['with a former key that is none', { client, keyId, formerKeyIds: [keyId, 'a key'] }, 'formerKeyIds[1]'],
+    ['without anything', undefined as never, ''],
     ['without a client', { client: undefined as never, keyId }, 'client'],
+    ['with former keys that are no list', { client, keyId, formerKeyIds: keyId as never }, 'formerKeyIds'],
+    ['with an option that there is not', { client, keyId, formerKeys: [] } as never, 'formerKeys'],
     ['without time', { client, keyId, timeoutMs: 0 }, 'timeoutMs'],
     ['with too much time', { client, keyId, timeoutMs: 2 ** 31 }, 'timeoutMs'],
   ])('%s is refused, and says where', (_, options, path) => {

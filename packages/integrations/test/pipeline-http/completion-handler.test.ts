@@ -40,6 +40,19 @@ const problemOf = async (response: Response) => {
   return problem;
 };
 
+describe('a configuration of completionHandler', () => {
+  test.each([
+    ['nothing', undefined, ''],
+    ['no Vivarium', { org: 'acme' }, 'vivarium'],
+    ['a Vivarium that is none', { vivarium: {} }, 'vivarium'],
+    ['an org that is none', { vivarium: answering().vivarium, org: null }, 'org'],
+    ['an option that there is not', { vivarium: answering().vivarium, organisation: 'acme' }, 'organisation'],
+  ])('with %s is refused, and says where', (_, options, path) => {
+    const refusal = { code: 'invalid_input', issues: [expect.objectContaining({ path })] };
+    expect(() => completionHandler(options as never)).toThrow(expect.objectContaining(refusal));
+  });
+});
+
 describe('a completion', () => {
   test.each([
     ['passed', { ...said }, { result: 'passed' }],
@@ -108,11 +121,12 @@ describe('what Vivarium refuses', () => {
       const response = await handle(request(body));
       return JSON.stringify([response.status, [...response.headers], await response.text()]);
     };
-    const wrongToken = await seen(completionHandler(answering({ code: 'invalid_token', message: 'wrong' })));
-    expect(await seen(completionHandler(answering({ code: 'not_found', message: 'no such state change' })))).toBe(
-      wrongToken,
-    );
-    expect(await seen(completionHandler({ ...answering(), org: 'acme' }), { ...said, org: 'other' })).toBe(wrongToken);
+    const refusedWith = (code: string, message: string) =>
+      completionHandler({ vivarium: answering({ code, message }).vivarium });
+    const wrongToken = await seen(refusedWith('invalid_token', 'wrong'));
+    expect(await seen(refusedWith('not_found', 'no such state change'))).toBe(wrongToken);
+    const ofAcme = completionHandler({ vivarium: answering().vivarium, org: 'acme' });
+    expect(await seen(ofAcme, { ...said, org: 'other' })).toBe(wrongToken);
     expect(wrongToken).toContain('www-authenticate');
   });
 

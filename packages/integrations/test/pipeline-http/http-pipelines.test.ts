@@ -351,7 +351,12 @@ describe('a configuration of httpPipelines', () => {
   const url = 'https://ci.example/vivarium';
 
   test.each([
+    ['nothing', undefined as never, ''],
     ['no URL', { url: 'ci', secret }, 'url'],
+    ['a URL that is no text', { url: new URL(url) as never, secret }, 'url'],
+    ['an option that there is not', { url, secret, timeout: 1_000 } as never, 'timeout'],
+    ['plain http as a text', { url, secret, allowPlainHttp: 'yes' as never }, 'allowPlainHttp'],
+    ['a fetch that is none', { url, secret, fetch: null as never }, 'fetch'],
     ['another protocol', { url: 'ftp://ci.example', secret }, 'url'],
     ['userinfo', { url: 'https://me:pw@ci.example', secret }, 'url'],
     ['http on another machine', { url: 'http://ci.example', secret }, 'url'],

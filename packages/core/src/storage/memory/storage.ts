@@ -1,3 +1,4 @@
+import { checkOptions, hasMethods, may } from '../../kernel/configuration.ts';
 import { okAsync } from '../../kernel/result.ts';
 import type { Storage } from '../port.ts';
 import { memoryBuilds } from './builds.ts';
@@ -15,9 +16,11 @@ import { answer } from './writing.ts';
  * Keeps everything in this process and forgets it with it: for tests, for trying things out, and as the reference that every other storage
  * is held against. It has no transactions to work `within`. Once closed, it fails like a database that has gone.
  *
- * Storages that are given the same `tables` share what they hold.
+ * Storages that are given the same `tables` share what they hold. Throws `InvalidInput` on a wrong configuration.
  */
-export function memoryStorage({ tables = new MemoryTables() }: { readonly tables?: MemoryTables } = {}): Storage {
+export function memoryStorage(options: { readonly tables?: MemoryTables | undefined } = {}): Storage {
+  checkOptions(options, { tables: may(hasMethods('of', 'orgs'), 'must be MemoryTables') });
+  const { tables = new MemoryTables() } = options;
   const session: Session = { tables, closed: false };
   return {
     name: 'memory',
