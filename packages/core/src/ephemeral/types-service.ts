@@ -232,7 +232,7 @@ export class EnvironmentTypes {
   /**
    * Changes settings; what is not given stays. A `maxNumberOfInstances` below what lives is allowed: it only keeps new ones out.
    *
-   * Errors: `not_found`, `type_name_taken`, `stale_version`; `action_not_defined` for a `sleepAfterMs` on a published type that has no
+   * Errors: `not_found`, `illegal_transition` (deleted), `type_name_taken`, `stale_version`; `action_not_defined` for a `sleepAfterMs` on a published type that has no
    * actions to sleep and wake up.
    */
   update(typeId: string, input: TypeSettings & CommandOptions): Outcome<'ephemeral.types.update', EnvironmentType> {
@@ -297,7 +297,13 @@ export class EnvironmentTypes {
             action: { put: action },
           })),
       ).then((result) =>
-        result.map(({ actions }) => actions.find((action) => action.stateChangeType === wanted.stateChangeType)!),
+        result.andThen(({ actions }) =>
+          there(
+            'action',
+            wanted.stateChangeType,
+            actions.find((action) => action.stateChangeType === wanted.stateChangeType),
+          ),
+        ),
       );
     });
   }
@@ -313,7 +319,7 @@ export class EnvironmentTypes {
     );
   }
 
-  /** Removes the action for this kind of change. Errors: `not_found` (the type, or the action), `action_required`, `stale_version`. */
+  /** Removes the action for this kind of change. Errors: `not_found` (the type, or the action), `illegal_transition` (deleted), `action_required`, `stale_version`. */
   removeAction(
     typeId: string,
     changeType: StateChangeType,
@@ -352,7 +358,15 @@ export class EnvironmentTypes {
             type: changed,
             secret: { put: secret },
           })),
-      ).then((result) => result.map(({ secrets }) => secrets.find((secret) => secret.name === wanted.name)!));
+      ).then((result) =>
+        result.andThen(({ secrets }) =>
+          there(
+            'secret definition',
+            wanted.name,
+            secrets.find((secret) => secret.name === wanted.name),
+          ),
+        ),
+      );
     });
   }
 
@@ -367,7 +381,7 @@ export class EnvironmentTypes {
     );
   }
 
-  /** Removes a definition; values that instances have stay sealed, and nothing opens them. Errors: `not_found` (the type, or the definition), `stale_version`. */
+  /** Removes a definition; values that instances have stay sealed, and nothing opens them. Errors: `not_found` (the type, or the definition), `illegal_transition` (deleted), `stale_version`. */
   removeSecret(
     typeId: string,
     secret: string,
@@ -478,6 +492,11 @@ function factsOf({ action, secret }: TypeChange): Record<string, string> {
 function withoutOptions<T extends CommandOptions>(input: T): Omit<T, keyof CommandOptions> {
   const { idempotencyKey: _key, expectedVersion: _version, signal: _signal, ...wanted } = input;
   return wanted;
+}
+
+/** What was defined; a replay may come when it has been removed since. */
+function there<T>(resource: string, name: string, found: T | undefined): Result<T, NotFound> {
+  return found === undefined ? err(new NotFound(resource, name)) : ok(found);
 }
 
 function present(found: LoadedType | null | undefined, typeId: string) {
