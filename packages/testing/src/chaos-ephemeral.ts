@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { acknowledgements, finalStates, legalChanges, lifecycle, stateChangeTypes, unwrap } from '@vivarium/core';
-import type { Client, EnvironmentType, Instance, InstanceState, StateChange, StateChangeType } from '@vivarium/core';
+import type { Client, EnvironmentType, Instance, InstanceState, StateChange } from '@vivarium/core';
 
 import { checker, recent } from './chaos-context.ts';
 import type { ChaosCommand, ChaosContext } from './chaos-context.ts';
@@ -296,7 +296,7 @@ function brokenSteps(instance: Instance, changes: readonly StateChange[]): reado
   let sleptFrom: 'ready_to_use' | 'in_use' | null = null;
   const reaches = (next: InstanceState) => next === state || acknowledgements[state] === next;
   for (const { sequence, type, prevState, nextState, result } of changes) {
-    const legal = lifecycle[type as StateChangeType].from.includes(prevState) && reaches(prevState);
+    const legal = lifecycle[type].from.includes(prevState) && reaches(prevState);
     if (!legal) broken.push(`change ${sequence}, ${type}, started in ${prevState}, where it was ${state}`);
     if (type === 'to_sleep' && (prevState === 'ready_to_use' || prevState === 'in_use')) sleptFrom = prevState;
     const { pending, passed, failed } = lifecycle[type];
