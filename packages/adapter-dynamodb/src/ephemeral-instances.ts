@@ -11,7 +11,7 @@ import type {
 import { integer, integerOf, optionalIntegerOf, text, textOf, time } from './attributes.ts';
 import type { Item } from './attributes.ts';
 import { factsOf, loadInstance } from './ephemeral-facts.ts';
-import { replaceInstance } from './ephemeral-replacement.ts';
+import { eraseSecrets, replaceInstance } from './ephemeral-replacement.ts';
 import { all, belowAttribute, either, equal, exists, missing, without } from './expressions.ts';
 import { eraseInstance, eraseLeftoverInstances } from './instance-erasure.ts';
 import { instanceItems, positionOf, readInstance } from './instance-items.ts';
@@ -147,7 +147,11 @@ export function dynamodbInstances(table: Table, secrets: Table): InstanceMethods
             orgId,
             page.map((live) => textOf(live, 'id')),
           );
-          const live = found.filter((instance) => instance !== null).filter(({ state }) => !finalStates.has(state));
+          const there = found.filter((instance) => instance !== null);
+          // Ended with more secrets than fit into the transaction that ended it, and whoever removed the rest died on the way.
+          for (const { id } of there.filter(({ state }) => finalStates.has(state)))
+            await eraseSecrets(table, secrets, orgId, id);
+          const live = there.filter(({ state }) => !finalStates.has(state));
           for (const [index, facts] of (await factsOf(table, orgId, live)).entries()) {
             // Changed between two reads.
             const now = facts ?? (await loadInstance(table, orgId, live[index]!.id)).found;

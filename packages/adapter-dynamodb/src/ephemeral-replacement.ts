@@ -14,7 +14,10 @@ import type { Table } from './table.ts';
 import { write } from './write.ts';
 import type { Step } from './write.ts';
 
-/** Values that are deleted in the transaction: as many as an instance can have, unless definitions came and went during its life. The rest goes right behind it. */
+/**
+ * Values that are deleted in the transaction: as many as an instance can have, unless definitions came and went during its life. The rest goes right
+ * behind it; until it has gone, the instance stays among those that a sweep looks at.
+ */
 const secretsAtOnce = 40;
 
 /** `when` has to hold of the instance; `refusal` says what of it does not. `steps` go into the same transaction. */
@@ -63,11 +66,12 @@ export async function replaceInstance(
         },
         ...steps,
         ...endSteps(orgId, instance),
+        ...(values.length > secretsAtOnce ? [] : [{ remove: liveKey(orgId, instance.id) }]),
         ...values.slice(0, secretsAtOnce).map((key) => ({ remove: key, table: secrets.name })),
       ],
     });
     if (!written.done && written.refused === 'secrets_moved') return null;
-    if (written.done) await secrets.removeAll(values.slice(secretsAtOnce));
+    if (written.done && values.length > secretsAtOnce) await eraseSecrets(table, secrets, orgId, instance.id);
     return { value: written as Written<'not_found' | 'stale'> };
   });
 }
@@ -79,8 +83,17 @@ function endSteps(orgId: string, instance: StoredInstance): readonly Step<'stale
     { update: typeKey(orgId, typeId), changes: { add: { live: -1 } }, when: exists, else: () => 'stale' },
     { remove: memberKey(orgId, typeId, nameKey), when: equal('id', text(id)), else: () => 'stale' },
     { put: endedItem(orgId, instance) },
-    { remove: liveKey(orgId, id) },
   ];
+}
+
+/** Removes what is left of the secrets of an instance that has ended. What fails is left to the next sweep. */
+export async function eraseSecrets(table: Table, secrets: Table, orgId: string, instanceId: string): Promise<void> {
+  try {
+    await secrets.removeAll(await secretsOf(secrets, orgId, instanceId));
+    await table.removeAll([liveKey(orgId, instanceId)]);
+  } catch {
+    // The instance has ended all the same.
+  }
 }
 
 export async function secretsOf(secrets: Table, orgId: string, instanceId: string): Promise<Key[]> {

@@ -214,6 +214,42 @@ await describeOnEngines(['dynamodb'], (engine) => {
         expect(await secretsOf(begun.instance)).toEqual([]);
       });
 
+      const dying = async () => {
+        const world = await newWorld();
+        const begun = await world.start(await world.given('One'));
+        for (let i = 0; i < 45; i++) await did(world.writeSecret(begun, `S${i}`));
+        const client = clientAt(engine.url);
+        client.middlewareStack.add(
+          (next, context) => async (args) => {
+            if (context.commandName === 'BatchWriteItemCommand') throw new Error('died');
+            return next(args);
+          },
+          { step: 'initialize' },
+        );
+        const { ephemeral } = dynamodbStorage({ client, table: bench.table });
+        await did(ephemeral.endChange({ ...endOf(begun), change: changeIn(world.org) }));
+        client.destroy();
+        expect(await secretsOf(begun.instance)).toHaveLength(5);
+        return { ...world, instance: endOf(begun).instance };
+      };
+      const pointers = async (org: string) => (await keysOf(org)).filter((key) => key.startsWith(`${org}#IL / `));
+
+      test('takes those with it that do not fit into the transaction, also when whoever ended it died right after', async () => {
+        const { org, instance } = await dying();
+        const now = new Date();
+        const due = unwrap(await port().due(org, { now, acceptedBy: now, limit: 10, after: null }));
+        expect(due).toEqual([]);
+        expect(await secretsOf(instance)).toEqual([]);
+        expect(await pointers(org)).toEqual([]);
+      });
+
+      test('leaves nothing behind when it is removed before a sweep comes', async () => {
+        const { org, instance } = await dying();
+        await did(port().removeInstance({ instance, change: changeIn(org) }));
+        expect(await secretsOf(instance)).toEqual([]);
+        expect(await pointers(org)).toEqual([]);
+      });
+
       test('takes a secret with it that was written after its secrets were looked for', async () => {
         const { org, given, start, writeSecret } = await newWorld();
         const begun = await start(await given('One'));

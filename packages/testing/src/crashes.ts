@@ -37,6 +37,9 @@ export function describeCrashes(name: string, makeHarness: () => Promise<CrashHa
     let typeId: string;
     let now = Date.now();
     const started: PipelineStart[] = [];
+    /** How much the run has seen. */
+    const figures = { startedByTheKilled: 0, leftPending: 0, calledAgain: 0, timedOut: 0, placesLeftTaken: 0 };
+    const seen = new Map<string, number>();
     const client = (): Client =>
       createVivarium({
         storage: harness.storage,
@@ -60,16 +63,26 @@ export function describeCrashes(name: string, makeHarness: () => Promise<CrashHa
     });
     afterAll(() => harness.close());
 
-    it(`leaves nothing that a sweep does not settle, ${kills} times`, { timeout: 300_000 }, async () => {
+    const timeout = 60_000 + kills * 15_000;
+    it(`leaves nothing that a sweep does not settle, ${kills} times`, { timeout }, async ({ annotate }) => {
       const random = seededRandom(20_260_101);
+      const from = performance.now();
       for (let kill = 0; kill < kills; kill++) {
         await killedAtWork({ orgId, typeId, seed: kill }, random.integer(150));
         now = Date.now();
         const left = await everyInstance();
         await historyIsWhole(left, `kill ${kill}`);
+        for (const { id, changeSequence } of left) {
+          figures.startedByTheKilled += changeSequence - (seen.get(id) ?? 0);
+          seen.set(id, changeSequence);
+        }
         await settles(left, `kill ${kill}`);
         await historyIsWhole(await everyInstance(), `kill ${kill}, swept`);
       }
+      const seconds = Math.round((performance.now() - from) / 1_000);
+      await annotate(`${kills} kills in ${seconds} s: ${JSON.stringify(figures)}`);
+      expect(figures.startedByTheKilled, 'changes that the killed processes started').toBeGreaterThan(0);
+      expect(figures.leftPending, 'changes that they left pending').toBeGreaterThan(0);
     });
 
     async function killedAtWork(scene: CrashScene, pauseMs: number): Promise<void> {
@@ -126,6 +139,11 @@ export function describeCrashes(name: string, makeHarness: () => Promise<CrashHa
       for (const id of pending) {
         if (unwrap(await client().ephemeral.stateChanges.get(id)).acceptedAt === null) unanswered.add(id);
       }
+
+      figures.leftPending += pending.length;
+      figures.calledAgain += unanswered.size;
+      figures.timedOut += pending.length - unanswered.size;
+      figures.placesLeftTaken += left.filter(({ state }) => !finalStates.has(state)).length;
 
       started.length = 0;
       now += 31_000;

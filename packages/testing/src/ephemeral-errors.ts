@@ -79,6 +79,9 @@ export function testEphemeralErrors(suite: Suite): void {
       await refused(types.delete(cordoned.id), 'illegal_transition');
       await refused(actions.define(cordoned.id, action), 'illegal_transition');
       await refused(secretDefinitions.define(cordoned.id, { name: 'S', ...access }), 'illegal_transition');
+      await refused(types.update(cordoned.id, { name: 'Another' }), 'illegal_transition');
+      await refused(actions.remove(cordoned.id, 'deploying'), 'illegal_transition');
+      await refused(secretDefinitions.remove(cordoned.id, 'PASSWORD'), 'illegal_transition');
     });
 
     test('an instance that is not in the right state, or has no place, says so', async () => {

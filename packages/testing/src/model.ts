@@ -5,8 +5,10 @@ import { describe, expect, test } from 'vitest';
 
 import { fakeClock } from './fake-clock.ts';
 import type { FakeClock } from './fake-clock.ts';
-import { carryOut, draftOf, drafts, modelLimits, nobody, nothingKnown, passTime } from './model-commands.ts';
-import type { Draft, ModelSide } from './model-commands.ts';
+import { beginning, ending, modelContexts, modelLimits, passTime, playerOf, runsOf } from './model-commands.ts';
+import { nobody } from './model-context.ts';
+import type { Draft, ModelSide } from './model-context.ts';
+import { recordingRunner } from './pipelines.ts';
 import { sequentialIds } from './sequential-ids.ts';
 import type { Suite } from './suite.ts';
 
@@ -18,6 +20,14 @@ export class ModelDifference extends Error {
   }
 }
 
+/** How the commands of a model test ended. */
+export interface ModelOutcomes {
+  commands: number;
+  succeeded: number;
+  /** How often each command ended with `ok` or with a code (`journal.prune ok`), and what contexts found worth counting. */
+  readonly outcomes: Map<string, number>;
+}
+
 /**
  * Draws runs of commands until so many have been carried out, and fails with the shortest run that goes differently on the two sides. `begin`
  * makes both sides anew for each run. Ids may differ between the sides as long as they differ the same way everywhere.
@@ -25,16 +35,15 @@ export class ModelDifference extends Error {
 export async function compareSides(
   begin: (clock: FakeClock) => { readonly tested: ModelSide; readonly reference: ModelSide },
   size: { readonly commands: number; readonly seed: number },
-): Promise<{ readonly commands: number; readonly succeeded: number }> {
-  const counted = { commands: 0, succeeded: 0 };
-  const runs = fc.array(drafts, { minLength: 1, maxLength: 150, size: 'max' });
-  const property = fc.asyncProperty(runs, async (run) => {
+): Promise<ModelOutcomes> {
+  const counted: ModelOutcomes = { commands: 0, succeeded: 0, outcomes: new Map() };
+  const property = fc.asyncProperty(runsOf(modelContexts, 150), async (run) => {
     const clock = fakeClock('2025-03-09T01:59:59.000Z');
     const { tested, reference } = begin(clock);
     await playOut(run, clock, tested, reference, counted);
   });
   for (let round = 0; counted.commands < size.commands; round++) {
-    await fc.assert(property, { seed: size.seed + round, numRuns: 5 });
+    await fc.assert(property, { seed: size.seed * 1_000 + round, numRuns: 5 });
   }
   return counted;
 }
@@ -44,35 +53,34 @@ async function playOut(
   clock: FakeClock,
   tested: ModelSide,
   reference: ModelSide,
-  counted: { commands: number; succeeded: number },
+  counted: ModelOutcomes,
 ): Promise<void> {
-  const known = { tested: nothingKnown(), reference: nothingKnown() };
+  const play = { tested: playerOf(tested, clock), reference: playerOf(reference, clock) };
   const rename = { tested: renamer(), reference: renamer() };
   const story: string[] = [];
 
   for (const draft of [...beginning, ...run, ...ending]) {
     passTime(draft, clock);
-    const [here, there] = [
-      await carryOut(draft, tested, known.tested, clock),
-      await carryOut(draft, reference, known.reference, clock),
-    ];
+    const [here, there] = [await play.tested(draft), await play.reference(draft)];
     if (here === null || there === null) continue;
     story.push(`${draft.command} ${JSON.stringify({ ...draft, command: undefined })}`);
-    counted.commands++;
-    if ('ok' in there) counted.succeeded++;
+    count(draft.command, there, counted);
     const [answer, expected] = [rename.tested(here), rename.reference(there)];
     if (!isDeepStrictEqual(answer, expected)) throw new ModelDifference(story, answer, expected);
   }
 }
 
-const orgs = [0, 1];
-const beginning = orgs.flatMap((org) => [draftOf('projects.create', org, { limit: 3 })]);
-const ending = orgs.flatMap((org) => [
-  draftOf('projects.list', org),
-  ...Array.from({ length: 4 }, (_, project) => draftOf('environments.list', org, { project })),
-  draftOf('journal.list', org),
-  draftOf('journal.listParked', org),
-]);
+function count(command: string, answer: object, counted: ModelOutcomes): void {
+  const { error, ok } = answer as { readonly error?: { readonly code: string }; readonly ok?: unknown };
+  const isDone = 'ok' in answer;
+  const context = modelContexts.find(({ weights }) => weights.has(command));
+  const notable = (isDone && context?.notable?.(command, { ok })) || [];
+  for (const outcome of [`${command} ${error === undefined ? 'ok' : error.code}`, ...notable]) {
+    counted.outcomes.set(outcome, (counted.outcomes.get(outcome) ?? 0) + 1);
+  }
+  counted.commands++;
+  if (isDone) counted.succeeded++;
+}
 
 const uuid = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
 
@@ -102,11 +110,11 @@ export function testModel(suite: Suite): void {
         const [a, b] = [suite.newOrg(), suite.newOrg()];
         const series = suite.newSeries();
         const side = (storage = suite.harness.storage): ModelSide => {
-          const vivarium = suite.vivarium({ storage, clock, ids: sequentialIds(series), limits: modelLimits });
-          return [
-            vivarium.as({ org: a, type: 'user', id: 'model' }),
-            vivarium.as({ org: b, type: 'user', id: 'model' }),
-          ];
+          const runner = recordingRunner();
+          const ids = sequentialIds(series);
+          const vivarium = suite.vivarium({ storage, clock, ids, limits: modelLimits, pipelines: runner });
+          const clientOf = (org: string) => vivarium.as({ org, type: 'user', id: 'model' });
+          return { clients: [clientOf(a), clientOf(b)], runner };
         };
         return { tested: side(), reference: side(memoryStorage()) };
       };

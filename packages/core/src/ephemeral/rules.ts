@@ -94,7 +94,8 @@ export function changeSettings(
   settings: TypeSettings,
   by: Actor,
   at: Date,
-): Result<StoredType, InvalidInput | ActionNotDefined> {
+): Result<StoredType, InvalidInput | IllegalTransition | ActionNotDefined> {
+  if (type.state === 'deleted') return err(deleted('update'));
   const given = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
   const name = settings.name ?? type.name;
   return withinBounds(modified(type, { ...given, name, nameKey: nameKey(name) }, by, at)).andThen((changed) => {
@@ -161,7 +162,7 @@ export function defineAction(
   by: Actor,
   { id, at }: Made,
 ): Result<{ readonly type: StoredType; readonly action: StateChangeAction }, IllegalTransition> {
-  if (type.state === 'deleted') return err(new IllegalTransition('type', 'deleted', 'actions.define', []));
+  if (type.state === 'deleted') return err(deleted('actions.define'));
   const there = type.actions.find(({ stateChangeType }) => stateChangeType === settings.stateChangeType);
   const action = newAction(settings, { id: there?.id ?? id, at }, there?.createdAt);
   const others = type.actions.filter(({ stateChangeType }) => stateChangeType !== settings.stateChangeType);
@@ -178,7 +179,8 @@ export function removeAction(
   stateChangeType: StateChangeType,
   by: Actor,
   at: Date,
-): Result<StoredType, NotFound | ActionRequired> {
+): Result<StoredType, NotFound | IllegalTransition | ActionRequired> {
+  if (type.state === 'deleted') return err(deleted('actions.remove'));
   if (!type.actions.some((action) => action.stateChangeType === stateChangeType)) {
     return err(new NotFound('action', stateChangeType));
   }
@@ -194,7 +196,7 @@ export function defineSecret(
   by: Actor,
   { id, at }: Made,
 ): Result<{ readonly type: StoredType; readonly secret: SecretDefinition }, IllegalTransition | LimitReached> {
-  if (type.state === 'deleted') return err(new IllegalTransition('type', 'deleted', 'secretDefinitions.define', []));
+  if (type.state === 'deleted') return err(deleted('secretDefinitions.define'));
   const there = type.secrets.find(({ name }) => name === settings.name);
   if (there === undefined && type.secrets.length >= maximumSecretDefinitions) {
     return err(new LimitReached('secretDefinitionsPerType', maximumSecretDefinitions));
@@ -216,9 +218,20 @@ export function newSecret(settings: SecretSettings, { id, at }: Made, createdAt 
   };
 }
 
-export function removeSecret(type: LoadedType, name: string, by: Actor, at: Date): Result<StoredType, NotFound> {
+export function removeSecret(
+  type: LoadedType,
+  name: string,
+  by: Actor,
+  at: Date,
+): Result<StoredType, NotFound | IllegalTransition> {
+  if (type.state === 'deleted') return err(deleted('secretDefinitions.remove'));
   if (!type.secrets.some((secret) => secret.name === name)) return err(new NotFound('secret definition', name));
   return ok(modified(type, { secrets: type.secrets.filter((secret) => secret.name !== name) }, by, at));
+}
+
+/** A type that is deleted stays as it was, for the history of its instances. */
+function deleted(change: string): IllegalTransition {
+  return new IllegalTransition('type', 'deleted', change, []);
 }
 
 function modified(type: LoadedType, changes: Partial<StoredType>, by: Actor, at: Date): StoredType {

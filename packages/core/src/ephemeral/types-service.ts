@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { again, checkVersion, command } from '../command.ts';
 import type { Attempt } from '../command.ts';
 import type { ErrorOf, Method } from '../errors.ts';
+import type { Actor } from '../kernel/actor.ts';
 import { NotFound } from '../kernel/errors.ts';
 import { changeOptions, commandOptions } from '../kernel/idempotency.ts';
 import type { CommandOptions } from '../kernel/idempotency.ts';
@@ -155,7 +156,7 @@ export class EnvironmentTypes {
 
     return operation(scope, methods.create, [input], ([{ idempotencyKey, signal, ...wanted }]) => {
       const { actions = [], secrets = [], ...given } = wanted;
-      const make = (typeId: string, partIds: readonly string[], at: Date) => {
+      const make = (typeId: string, partIds: readonly string[], creator: Actor, at: Date) => {
         const rest = partIds.values();
         const made = () => ({ id: rest.next().value as string, at });
         return newType(
@@ -164,7 +165,7 @@ export class EnvironmentTypes {
             actions: actions.map((action) => newAction(action, made())),
             secrets: secrets.map((secret) => newSecret(secret, made())),
           },
-          by,
+          creator,
           { id: typeId, at },
         );
       };
@@ -173,12 +174,17 @@ export class EnvironmentTypes {
         { method: methods.create.name, target: subject(''), options: { idempotencyKey, signal }, input: wanted },
         {
           replay: async (kept) =>
-            make(kept['id'] as string, kept['parts'] as readonly string[], new Date(kept['at'] as string)).map(fresh),
+            make(
+              kept['id'] as string,
+              kept['parts'] as readonly string[],
+              actorOf(kept['by'] as readonly string[]),
+              new Date(kept['at'] as string),
+            ).map(fresh),
           attempt: ({ at, change }) =>
             safeTry(async function* () {
               const typeId = ids.next();
               const partIds = [...actions, ...secrets].map(() => ids.next());
-              const type = yield* make(typeId, partIds, at);
+              const type = yield* make(typeId, partIds, by, at);
               const written = yield* storage.ephemeral.createType({
                 type,
                 change: change(
@@ -188,7 +194,7 @@ export class EnvironmentTypes {
                     sequence: 1,
                     data: { name: type.name },
                   },
-                  { id: typeId, parts: partIds, at: at.toISOString() },
+                  { id: typeId, parts: partIds, by: [by.type, by.id], at: at.toISOString() },
                 ),
               });
               if (written.done) return ok(fresh(type));
@@ -232,7 +238,7 @@ export class EnvironmentTypes {
   /**
    * Changes settings; what is not given stays. A `maxNumberOfInstances` below what lives is allowed: it only keeps new ones out.
    *
-   * Errors: `not_found`, `type_name_taken`, `stale_version`; `action_not_defined` for a `sleepAfterMs` on a published type that has no
+   * Errors: `not_found`, `illegal_transition` (deleted), `type_name_taken`, `stale_version`; `action_not_defined` for a `sleepAfterMs` on a published type that has no
    * actions to sleep and wake up.
    */
   update(typeId: string, input: TypeSettings & CommandOptions): Outcome<'ephemeral.types.update', EnvironmentType> {
@@ -297,7 +303,13 @@ export class EnvironmentTypes {
             action: { put: action },
           })),
       ).then((result) =>
-        result.map(({ actions }) => actions.find((action) => action.stateChangeType === wanted.stateChangeType)!),
+        result.andThen(({ actions }) =>
+          there(
+            'action',
+            wanted.stateChangeType,
+            actions.find((action) => action.stateChangeType === wanted.stateChangeType),
+          ),
+        ),
       );
     });
   }
@@ -313,7 +325,7 @@ export class EnvironmentTypes {
     );
   }
 
-  /** Removes the action for this kind of change. Errors: `not_found` (the type, or the action), `action_required`, `stale_version`. */
+  /** Removes the action for this kind of change. Errors: `not_found` (the type, or the action), `illegal_transition` (deleted), `action_required`, `stale_version`. */
   removeAction(
     typeId: string,
     changeType: StateChangeType,
@@ -352,7 +364,15 @@ export class EnvironmentTypes {
             type: changed,
             secret: { put: secret },
           })),
-      ).then((result) => result.map(({ secrets }) => secrets.find((secret) => secret.name === wanted.name)!));
+      ).then((result) =>
+        result.andThen(({ secrets }) =>
+          there(
+            'secret definition',
+            wanted.name,
+            secrets.find((secret) => secret.name === wanted.name),
+          ),
+        ),
+      );
     });
   }
 
@@ -367,7 +387,7 @@ export class EnvironmentTypes {
     );
   }
 
-  /** Removes a definition; values that instances have stay sealed, and nothing opens them. Errors: `not_found` (the type, or the definition), `stale_version`. */
+  /** Removes a definition; values that instances have stay sealed, and nothing opens them. Errors: `not_found` (the type, or the definition), `illegal_transition` (deleted), `stale_version`. */
   removeSecret(
     typeId: string,
     secret: string,
@@ -478,6 +498,15 @@ function factsOf({ action, secret }: TypeChange): Record<string, string> {
 function withoutOptions<T extends CommandOptions>(input: T): Omit<T, keyof CommandOptions> {
   const { idempotencyKey: _key, expectedVersion: _version, signal: _signal, ...wanted } = input;
   return wanted;
+}
+
+/** What was defined; a replay may come when it has been removed since. */
+function there<T>(resource: string, name: string, found: T | undefined): Result<T, NotFound> {
+  return found === undefined ? err(new NotFound(resource, name)) : ok(found);
+}
+
+function actorOf([type, id]: readonly string[]): Actor {
+  return { type: type!, id: id! };
 }
 
 function present(found: LoadedType | null | undefined, typeId: string) {

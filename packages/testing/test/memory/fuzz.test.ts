@@ -5,7 +5,10 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { fakeClock } from '../../src/fake-clock.ts';
-import { carryOut, drafts, modelLimits, nothingKnown, passTime } from '../../src/model-commands.ts';
+import { modelLimits, passTime, playerOf, runsOf } from '../../src/model-commands.ts';
+import { environmentsModel } from '../../src/model-environments.ts';
+import { journalModel } from '../../src/model-journal.ts';
+import { recordingRunner } from '../../src/pipelines.ts';
 import { seededRandom } from '../../src/seeded-random.ts';
 import { everyCall } from '../../src/every-call.ts';
 import { makeWorld, worldRunner } from '../../src/world.ts';
@@ -23,18 +26,16 @@ describe('[memory] fuzz', () => {
       const listen = (reason: unknown) => void unhandled.push(reason);
       process.on('unhandledRejection', listen);
       const tally = emptyTally();
-      const runs = fc.array(drafts, { minLength: 1, maxLength: 100, size: 'max' });
+      const runs = runsOf([environmentsModel, journalModel], 100);
       const property = fc.asyncProperty(runs, fc.nat(), async (run, spoiling) => {
         const clock = fakeClock();
         const vivarium = createVivarium({ storage: memoryStorage(), clock, limits: modelLimits });
         const random = seededRandom(spoiling);
-        const side = ['acme', 'other'].map((org) =>
-          watched(vivarium.as({ org, type: 'user', id: 'ada' }), random, tally),
-        );
-        const known = nothingKnown();
+        const clientOf = (org: string) => watched(vivarium.as({ org, type: 'user', id: 'ada' }), random, tally);
+        const play = playerOf({ clients: [clientOf('acme'), clientOf('other')], runner: recordingRunner() }, clock);
         for (const draft of run) {
           passTime(draft, clock);
-          await carryOut(draft, [side[0]!, side[1]!], known, clock);
+          await play(draft);
         }
       });
       try {
