@@ -52,15 +52,15 @@ export function mysqlStorage(connection: MysqlStorageConnection, options: MysqlO
     pool: may(isPool, 'must be a pool of mysql2 or mysql2/promise'),
     connectionString: may((url) => typeof url === 'string', urlNeeded),
   });
+  const { pool, connectionString } = connection as { pool?: MysqlPool; connectionString?: string };
   checkOptions(options, {
     tablePrefix: may(isPrefix, 'must be up to 24 lower-case letters, digits and underscores'),
     multiStatements: (given) =>
-      given === true && !('connectionString' in connection)
+      given === true && connectionString === undefined
         ? 'is only for { connectionString }, whose connections nobody else uses'
         : may((batches) => typeof batches === 'boolean', 'must be true or false')(given),
   });
   const { tablePrefix: prefix = defaultPrefix, multiStatements: batches = false } = options;
-  const { pool, connectionString } = connection as { pool?: MysqlPool; connectionString?: string };
   const source = pool === undefined ? ownPool(connectionString!, batches) : hostPool(pool);
   const dialect = mysqlDialect(prefix);
   const plans = new PlanTexts(dialect);

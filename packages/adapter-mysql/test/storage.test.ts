@@ -55,6 +55,12 @@ describe('mysqlStorage', () => {
     ['a pool and a URL', '', { pool, connectionString: 'mysql://user:hunter2@host/db' }],
     ['another way to connect', 'uri', { uri: 'mysql://user:hunter2@host/db' }],
     ['batches over the pool of a host', 'multiStatements', { pool }, { multiStatements: true }],
+    [
+      'batches over a pool, and a URL that is not there',
+      'multiStatements',
+      { pool, connectionString: undefined },
+      { multiStatements: true },
+    ],
     ['batches that are no yes or no', 'multiStatements', { pool }, { multiStatements: 1 }],
     ['a prefix in upper case', 'tablePrefix', { pool }, { tablePrefix: 'Vivarium_' }],
     ['a prefix with a quote', 'tablePrefix', { pool }, { tablePrefix: '`; DROP' }],
