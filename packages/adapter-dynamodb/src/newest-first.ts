@@ -11,8 +11,8 @@ import type { Range, Table } from './table.ts';
 const firstSearch = 200;
 const longestSearch = 5_000;
 
-/** Things that are read at a time, where not all of them will do. */
-const searchPage = 100;
+/** Things that are read at a time, where not all of them will do: with the project that they are in, as many as one request can have. */
+const searchPage = 99;
 
 export interface NewestFirst<T> {
   readonly span: Span;

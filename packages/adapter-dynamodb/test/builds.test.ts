@@ -2,6 +2,7 @@ import { PutItemCommand } from '@aws-sdk/client-dynamodb';
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { createVivarium, unwrap } from '@vivarium/core';
 import type { BuildHistory, Client } from '@vivarium/core';
+import { compareBytes } from '@vivarium/core/storage';
 import { describeOnEngines } from '@vivarium/engines/vitest';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
@@ -115,8 +116,8 @@ await describeOnEngines(['dynamodb'], (engine) => {
 
       test('is there with all of it, and nothing else is left', async () => {
         const { id } = unwrap(await whole());
-        expect((await keysOfBuilds()).map((key) => key.split(/[# ]/)[1]).toSorted()).toEqual(
-          ['B', 'BN', 'BL', ...Array.from({ length: tries }, () => ['B', 'F', 'FL', 'BF']).flat()].sort(),
+        expect((await keysOfBuilds()).map((key) => key.split(/[# ]/)[1]!).toSorted(compareBytes)).toEqual(
+          ['B', 'BN', 'BL', ...Array.from({ length: tries }, () => ['B', 'F', 'FL', 'BF']).flat()].sort(compareBytes),
         );
         const states = unwrap(await ada.builds.listStates(id, { limit: 100 })).items;
         expect(states.map(({ sequence }) => sequence)).toEqual(Array.from({ length: tries }, (_, i) => i + 1));
