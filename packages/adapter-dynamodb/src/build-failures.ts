@@ -16,7 +16,7 @@ import {
   listedFailureKey,
 } from './keys.ts';
 import { newestFirst } from './newest-first.ts';
-import type { Range, Table } from './table.ts';
+import type { Table } from './table.ts';
 import { keptUnder, keyOf, write } from './write.ts';
 
 type Failures = Pick<BuildRepository, 'listFailures' | 'getFailure' | 'resolveFailure'>;
@@ -44,7 +44,7 @@ export function dynamodbFailures(table: Table): Failures {
             ...list,
             span: { pk: failureDirectory(orgId), from: firstPlace, to: lastPlace },
             before: after && listedFailureKey(orgId, after).sk,
-            settle: (places, range) => withoutUnderWay(orgId, places, range),
+            choose: withoutUnderWay(orgId),
           });
         }
         // Read first: once the build is there, its failures are.
@@ -65,7 +65,7 @@ export function dynamodbFailures(table: Table): Failures {
         const found = await table.get(place, ...keyOf(orgId, keyId));
         const key = keptUnder(found, orgId, keyId);
         const item = found.of(place);
-        const there = item !== null && (await areThere(orgId, [item])).has(textOf(item, 'build'));
+        const there = item !== null && (await isThere(orgId, item));
         return { found: there ? readFailure(item) : null, key };
       }),
 
@@ -98,24 +98,28 @@ export function dynamodbFailures(table: Table): Failures {
   };
 
   /**
-   * A page of the list without the failures of builds that are still being imported. Only builds that are there before the page is read are there with all
-   * of their failures; so where a page has imported ones, it is read again.
+   * Leaves out the failures of builds that are still being imported. Only a build that is there before the list is read is there with all of its failures;
+   * so whenever one is met of which that is not known, it is found out, and the list is read anew.
    */
-  async function withoutUnderWay(orgId: string, page: readonly Item[], range: Range): Promise<readonly Item[]> {
-    if (!page.some(isImported)) return page;
-    const there = await areThere(orgId, page);
-    const [newest, oldest] = [textOf(page[0]!, 'sk'), textOf(page.at(-1)!, 'sk')];
-    const again = await table.all({ ...range, between: [oldest, newest] });
-    return again.filter((place) => !isImported(place) || there.has(textOf(place, 'build')));
+  function withoutUnderWay(orgId: string) {
+    const there = new Map<string, boolean>();
+    return async (page: readonly Item[]) => {
+      const imported = new Set(page.filter(isImported).map((place) => textOf(place, 'build')));
+      const unknown = [...imported].filter((build) => !there.has(build));
+      if (unknown.length === 0) {
+        return page.filter((place) => !isImported(place) || there.get(textOf(place, 'build')) === true);
+      }
+      const found = await table.get(...unknown.map((build) => buildKey(orgId, build)));
+      for (const build of unknown) there.set(build, found.of(buildKey(orgId, build)) !== null);
+      return null;
+    };
   }
 
-  /** The builds of these failures that are there: all those of which a failure was not imported are. */
-  async function areThere(orgId: string, failures: readonly Item[]): Promise<ReadonlySet<string>> {
-    const builds = new Set(failures.map((failure) => textOf(failure, 'build')));
-    const imported = new Set(failures.filter(isImported).map((failure) => textOf(failure, 'build')));
-    const found = await table.get(...[...imported].map((id) => buildKey(orgId, id)));
-    for (const id of imported) if (found.of(buildKey(orgId, id)) === null) builds.delete(id);
-    return builds;
+  /** Whether a failure's build is there. It need not be asked for unless the failure was imported. */
+  async function isThere(orgId: string, failure: Item): Promise<boolean> {
+    if (!isImported(failure)) return true;
+    const build = buildKey(orgId, textOf(failure, 'build'));
+    return (await table.get(build)).of(build) !== null;
   }
 }
 

@@ -11,8 +11,8 @@ import type { Range, Table } from './table.ts';
 const firstSearch = 200;
 const longestSearch = 5_000;
 
-/** Things that are read at a time, where not all of them will do. */
-const searchPage = 100;
+/** Things that are read at a time, where not all of them will do: with the project that they are in, as many as one request can have. */
+const searchPage = 99;
 
 export interface NewestFirst<T> {
   readonly span: Span;
@@ -24,15 +24,26 @@ export interface NewestFirst<T> {
   read(places: readonly Item[]): Promise<readonly (T | null)[]>;
   /** Whether a thing has to be read to know that it is one of the list. */
   readonly uncertain: boolean;
-  /** Looks once more at a page of places, before anything is read. */
-  settle?(page: readonly Item[], range: Range): Promise<readonly Item[]>;
+  /** The places of a page that count; `null` when something had to be found out first, with which the list has to be read anew. */
+  choose?(page: readonly Item[]): Promise<readonly Item[] | null>;
 }
 
 export async function newestFirst<T>(
   table: Table,
-  { limit }: PageRequest<unknown>,
-  { span, where, before, read, uncertain, settle }: NewestFirst<T>,
+  page: PageRequest<unknown>,
+  list: NewestFirst<T>,
 ): Promise<StoredPage<T>> {
+  for (;;) {
+    const answer = await readOnce(table, page, list);
+    if (answer !== null) return answer;
+  }
+}
+
+async function readOnce<T>(
+  table: Table,
+  { limit }: PageRequest<unknown>,
+  { span, where, before, read, uncertain, choose }: NewestFirst<T>,
+): Promise<StoredPage<T> | null> {
   const range: Range = {
     pk: span.pk,
     between: [span.from, before ?? span.to],
@@ -49,7 +60,8 @@ export async function newestFirst<T>(
   const wanted = uncertain ? limit + 1 : limit;
   let waiting: Item[] = [];
   for await (const page of table.pages({ ...range, pageSize })) {
-    const places = settle === undefined ? page : await settle(page, range);
+    const places = choose === undefined ? page : await choose(page);
+    if (places === null) return null;
     waiting.push(...places.filter((place) => textOf(place, 'sk') !== before));
     while (waiting.length > 0 && items.length < wanted) {
       const count = uncertain ? searchPage : wanted - items.length;

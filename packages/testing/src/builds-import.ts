@@ -111,6 +111,16 @@ const sound: Readonly<Record<string, readonly [History, object]>> = {
     { status: 'failed', createdAt: second(0), states: [attempt(0, 0), attempt(5, 10)], failures: [failure(5, 25, 0)] },
     { currentState: 5, attempts: 2, retryCount: 0, endTime: second(25) },
   ],
+  'a build that failed after completion, and was canceled then': [
+    {
+      status: 'canceled',
+      createdAt: second(0),
+      endTime: second(30),
+      states: [attempt(5, 10)],
+      failures: [failure(5, 25, 0)],
+    },
+    { currentState: 5, attempts: 1, retryCount: 0, endTime: second(30) },
+  ],
   'a build that failed after completion, was tried again and went on': [
     {
       status: 'completed',
@@ -187,6 +197,15 @@ const unsound: Readonly<Record<string, readonly [History, string]>> = {
   ],
   'attempts that overlap': [
     { status: 'running', createdAt: second(0), states: [attempt(0, 0), attempt(5, 9)] },
+    'states[1].startTime',
+  ],
+  'a new try before the failure that it is for': [
+    {
+      status: 'running',
+      createdAt: second(0),
+      states: [attempt(5, 0), attempt(5, 15)],
+      failures: [failure(5, 20, 0)],
+    },
     'states[1].startTime',
   ],
   'attempts in another order than their times': [

@@ -132,6 +132,7 @@ class Replay {
     // Completed, and tried again: then the build has failed in between, of which only a failure tells.
     const again = this.#build.attempts > 0 && given.state === this.#build.currentState;
     if (again && this.#build.status === 'running') this.#failAfterCompletion();
+    if (given.startTime < this.#build.updatedAt) return this.#tooEarly(path);
 
     const made = { id, at: given.startTime };
     const begun = again ? resume(this.#build, made) : enter(this.#build, given.state, made);
@@ -142,7 +143,7 @@ class Replay {
 
   /** What the attempts lead to has to be what the history says that it is. */
   end({ status, endTime }: BuildHistory): InputIssue | null {
-    if (this.#build.status === 'running' && status === 'failed') this.#failAfterCompletion();
+    if (this.#build.status === 'running' && (status === 'failed' || status === 'canceled')) this.#failAfterCompletion();
     if (status === 'canceled' && this.#build.status !== 'canceled') {
       if (this.#build.status === 'completed') return { path: 'status', message: 'must be completed: 100 was' };
       if (endTime == null) return { path: 'endTime', message: 'must be given: when was the build canceled?' };
@@ -191,9 +192,7 @@ class Replay {
   }
 
   #checkTimes({ status, startTime, endTime, errorMessage }: ImportedState, path: string): InputIssue | null {
-    if (startTime < this.#build.updatedAt) {
-      return { path: `${path}.startTime`, message: `must not be before ${this.#build.updatedAt.toISOString()}` };
-    }
+    if (startTime < this.#build.updatedAt) return this.#tooEarly(path);
     if (this.#isFuture(startTime)) return { path: `${path}.startTime`, message: 'must not be in the future' };
     if (status === 'started') {
       if (errorMessage != null) return { path: `${path}.errorMessage`, message: 'must not be given: it is under way' };
@@ -243,6 +242,10 @@ class Replay {
     if (failure === undefined || attemptStartedAt !== null) return;
     this.#build = unwrapped(fail(this.#build, failure, { id: failure.id, at: failure.createdAt })).build;
     this.#failed.add(`${currentState}/${retryCount}`);
+  }
+
+  #tooEarly(path: string): InputIssue {
+    return { path: `${path}.startTime`, message: `must not be before ${this.#build.updatedAt.toISOString()}` };
   }
 
   #isFuture(time: Date): boolean {
