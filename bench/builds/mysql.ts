@@ -8,7 +8,7 @@ import type { OpenFleet } from './fleet.ts';
 export const mysqlFleet: OpenFleet = (url, countedUrl) => {
   const counted = createPool({ uri: countedUrl, charset: 'utf8mb4', connectionLimit: 1 });
   const raw = createPool({ uri: url, charset: 'utf8mb4', connectionLimit: 1, timezone: 'Z' });
-  const { record, close } = mysql(url, 1);
+  const { listen, close } = mysql(url, 1);
   const numbers = (most: number) =>
     `WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ${most})`;
   // Not RAND(): the server may evaluate an expression again wherever its name stands, and each time it would be another number.
@@ -58,7 +58,7 @@ export const mysqlFleet: OpenFleet = (url, countedUrl) => {
     },
 
     async explain(call) {
-      const sent = (await record(call)).find(({ text }) => text.includes('build_states'))!;
+      const sent = (await listen(call)).find(({ text }) => text.includes('build_states'))!;
       const [rows] = await raw.execute(`EXPLAIN ANALYZE ${sent.text}`, [...sent.values] as never[]);
       return (rows as { readonly EXPLAIN: string }[])[0]!.EXPLAIN.trimEnd().split('\n');
     },

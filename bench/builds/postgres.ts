@@ -12,7 +12,7 @@ export const postgresFleet: OpenFleet = (url, countedUrl) => {
     max: 1,
     options: '-c search_path=vivarium -c statement_timeout=300s',
   });
-  const { record, close } = postgres(url, 1);
+  const { listen, close } = postgres(url, 1);
 
   return {
     storage: postgresStorage({ pool: counted }),
@@ -54,7 +54,7 @@ export const postgresFleet: OpenFleet = (url, countedUrl) => {
     },
 
     async explain(call) {
-      const sent = (await record(call)).find(({ text }) => text.includes('build_states'))!;
+      const sent = (await listen(call)).find(({ text }) => text.includes('build_states'))!;
       const { rows } = await raw.query({ text: `EXPLAIN (ANALYZE, COSTS OFF) ${sent.text}`, values: [...sent.values] });
       return rows.map((row) => row['QUERY PLAN'] as string);
     },

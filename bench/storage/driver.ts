@@ -17,6 +17,12 @@ export interface Database {
   close(): Promise<void>;
 }
 
+/** A database that is spoken to in SQL. */
+export interface SqlDatabase extends Database {
+  /** The statements that reach the driver while this runs. */
+  listen(run: () => Promise<unknown>): Promise<readonly Sent[]>;
+}
+
 /** What a call has sent, to be sent again by the driver alone. What comes back is left alone. */
 export interface Recording {
   /** The ids in it, in the order in which they first appear. */
