@@ -9,6 +9,7 @@ import { deadlineOf, defaultHeartbeatTimeoutMs, lastMilestone, maximumAttempts }
 import type {
   Build,
   BuildFailure,
+  BuildMove,
   BuildState,
   EndedAttempt,
   StoredBuild,
