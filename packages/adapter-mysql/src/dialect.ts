@@ -16,6 +16,8 @@ export function mysqlDialect(prefix: string): Dialect {
   return {
     table: (name) => tableName(prefix, name),
 
+    readBy: (index) => `FORCE INDEX (${constraintName(prefix, index)})`,
+
     placeholder: () => '?',
     positional: false,
     bind: (_type, value) => (value instanceof Date ? dateTime(value) : value),

@@ -17,6 +17,8 @@ export function postgresDialect(schema: string): Dialect {
   return {
     table: (name) => `${quoted(schema)}.${name}`,
 
+    readBy: () => '',
+
     placeholder: (position, type) => `$${position}::${casts[type]}`,
     positional: true,
     bind: (_type, value) => (value instanceof Date ? isoTime(value) : value),

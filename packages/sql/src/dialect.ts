@@ -10,6 +10,11 @@ export interface Dialect {
   /** The table's name as it stands in a statement, with its schema or prefix, quoted. */
   table(name: Table): string;
 
+  /**
+   * Behind a table in a FROM: that it is read by this index (its name without `vivarium_`), on engines that guess wrong. Nothing on others.
+   */
+  readBy(index: string): string;
+
   /** The placeholder of the parameter at this position, counted from 1, cast where the engine needs it. */
   placeholder(position: number, type: ColumnType): string;
   /** Whether one position can stand in several places (`$1`); where not (`?`), the value is bound once for each. */

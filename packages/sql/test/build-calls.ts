@@ -1,16 +1,25 @@
 /** The calls about builds whose round trips the adapters promise, in a world of a catalog, a project with a plan, a running build and one that has failed. */
 import { createVivarium, unwrap } from '@vivarium/core';
-import type { BuildRepository, Change, KeyWrite, Storage, StoredBuildState } from '@vivarium/core/storage';
+import type {
+  BuildFailure,
+  BuildRepository,
+  Change,
+  KeyWrite,
+  Storage,
+  StoredBuild,
+  StoredBuildState,
+} from '@vivarium/core/storage';
 import { randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
 
 import type { Call, Write } from './ephemeral-calls.ts';
 
 const org = 'build budget';
+export const orgOfBuilds = org;
 const at = new Date('2026-03-01T12:00:00.123Z');
 
 /** A change with a journal entry that is a stream of its own. */
-function change(key: KeyWrite | null = null): Change {
+export function changeOfBuilds(key: KeyWrite | null = null): Change {
   const id = randomUUID();
   const about = { subject: { type: 'test', id }, stream: id, sequence: 1, action: 'tested', at, data: {} };
   return { orgId: org, at, key, entry: { id, orgId: org, ...about, actor: { type: 'user', id: 'ada' } } };
@@ -55,7 +64,51 @@ export async function makeBuilds(storage: Storage) {
   };
 }
 
-type Builds = Awaited<ReturnType<typeof makeBuilds>>;
+export type Builds = Awaited<ReturnType<typeof makeBuilds>>;
+
+/** A build with so many attempts, each a second and a half, of which so many have failed. */
+export function historyOf({ pending }: Builds, attempts: number, failures: number) {
+  const later = (ms: number) => new Date(at.getTime() + ms);
+  const build: StoredBuild = {
+    ...pending,
+    id: randomUUID(),
+    buildNumber: randomUUID(),
+    status: 'failed',
+    attempts,
+    startTime: at,
+    endTime: later(attempts * 1_500),
+  };
+  const states = Array.from({ length: attempts }, (_none, index): StoredBuildState => ({
+    id: randomUUID(),
+    buildId: build.id,
+    sequence: index + 1,
+    state: 50,
+    status: 'failed',
+    startTime: later(index * 1_500),
+    endTime: later((index + 1) * 1_500),
+    errorMessage: `it's "no" 🧪 ${index}`,
+    retryCount: index,
+  }));
+  const failed = Array.from({ length: failures }, (_none, index): BuildFailure => ({
+    id: randomUUID(),
+    buildId: build.id,
+    state: 50,
+    failureType: 'boot',
+    errorMessage: `it's "no" 🧪 ${index}`,
+    errorDetails: { index },
+    component: index % 2 === 0 ? null : 'kernel',
+    retryAttempt: index,
+    resolved: false,
+    resolutionNotes: null,
+    createdAt: later(index * 1_500),
+    resolvedAt: null,
+  }));
+  return { build, states, failures: failed };
+}
+
+export function nested(levels: number): NonNullable<BuildFailure['errorDetails']> {
+  return levels === 0 ? { end: true } : { in: nested(levels - 1) };
+}
 
 const page = { limit: 50, after: null };
 const further = { limit: 50, after: { createdAt: at, id: randomUUID() } };
@@ -123,7 +176,7 @@ export const buildWrites: Readonly<Record<string, Write>> = {
     4,
     inBuilds(async ({ catalog }, { unused }) => {
       const entry = { ...unused, id: randomUUID(), name: randomUUID(), nameKey: randomUUID() };
-      const command = { kind: 'platform', entry, change: change(newKey()) } as const;
+      const command = { kind: 'platform', entry, change: changeOfBuilds(newKey()) } as const;
       expect(await unwrap(catalog.create(command))).toEqual(done);
     }),
   ],
@@ -132,19 +185,19 @@ export const buildWrites: Readonly<Record<string, Write>> = {
     inBuilds(async ({ catalog }, { imageType }) => {
       const entry = next(imageType, { description: 'other' });
       const command = { kind: 'image_type', entry, previousNameKey: entry.nameKey, expectedVersion: 1 } as const;
-      expect(await unwrap(catalog.update({ ...command, change: change() }))).toEqual(done);
+      expect(await unwrap(catalog.update({ ...command, change: changeOfBuilds() }))).toEqual(done);
     }),
   ],
   'catalog.delete': [
     3,
     inBuilds(async ({ catalog }, { unused: entry }) => {
-      expect(await unwrap(catalog.delete({ kind: 'platform', entry, change: change() }))).toEqual(done);
+      expect(await unwrap(catalog.delete({ kind: 'platform', entry, change: changeOfBuilds() }))).toEqual(done);
     }),
   ],
   'builds.addPlan': [
     5,
     onBuilds(async (port, { plan }) => {
-      const command = { plan: next(plan, { id: randomUUID() }), change: change() };
+      const command = { plan: next(plan, { id: randomUUID() }), change: changeOfBuilds() };
       expect(await unwrap(port.addPlan(command))).toEqual(done);
     }),
   ],
@@ -152,7 +205,7 @@ export const buildWrites: Readonly<Record<string, Write>> = {
     4,
     onBuilds(async (port, { pending }) => {
       const build = { ...pending, id: randomUUID(), buildNumber: randomUUID() };
-      const command = { build, states: [], failures: [], change: change(newKey()) };
+      const command = { build, states: [], failures: [], change: changeOfBuilds(newKey()) };
       expect(await unwrap(port.add(command))).toEqual(done);
     }),
   ],
@@ -160,7 +213,7 @@ export const buildWrites: Readonly<Record<string, Write>> = {
     4,
     onBuilds(async (port, { pending }) => {
       const build = next(pending, { status: 'running', attempts: 1 });
-      const command = { build, ...nothing, begun: attempt(pending), expectedVersion: 1, change: change() };
+      const command = { build, ...nothing, begun: attempt(pending), expectedVersion: 1, change: changeOfBuilds() };
       expect(await unwrap(port.move(command))).toEqual(done);
     }),
   ],
@@ -169,7 +222,7 @@ export const buildWrites: Readonly<Record<string, Write>> = {
     onBuilds(async (port, { running }) => {
       const steps = { ended: endedAttempt(running), begun: attempt(running), failure: null };
       const build = next(running, { currentState: 50, attempts: 2 });
-      const command = { build, ...steps, expectedVersion: running.version, change: change(newKey()) };
+      const command = { build, ...steps, expectedVersion: running.version, change: changeOfBuilds(newKey()) };
       expect(await unwrap(port.move(command))).toEqual(done);
     }),
   ],
@@ -179,7 +232,7 @@ export const buildWrites: Readonly<Record<string, Write>> = {
       const ended = { ...endedAttempt(running), status: 'failed' } as const;
       const steps = { ended, begun: null, failure: { ...failure, id: randomUUID(), buildId: running.id } };
       const silentSince = running.heartbeatAt;
-      const command = { build: next(running, { status: 'failed' }), ...steps, silentSince, change: change() };
+      const command = { build: next(running, { status: 'failed' }), ...steps, silentSince, change: changeOfBuilds() };
       expect(await unwrap(port.move({ ...command, expectedVersion: running.version }))).toEqual(done);
     }),
   ],
@@ -187,7 +240,7 @@ export const buildWrites: Readonly<Record<string, Write>> = {
     3,
     onBuilds(async (port, { pending }) => {
       const build = next(pending, { status: 'canceled' });
-      const command = { build, ...nothing, expectedVersion: 1, change: change() };
+      const command = { build, ...nothing, expectedVersion: 1, change: changeOfBuilds() };
       expect(await unwrap(port.move(command))).toEqual(done);
     }),
   ],
@@ -195,7 +248,7 @@ export const buildWrites: Readonly<Record<string, Write>> = {
     3,
     onBuilds(async (port, { running }) => {
       const command = { build: next(running), manifest: '{"builds":[]}', expectedVersion: running.version };
-      expect(await unwrap(port.attachManifest({ ...command, change: change() }))).toEqual(done);
+      expect(await unwrap(port.attachManifest({ ...command, change: changeOfBuilds() }))).toEqual(done);
     }),
   ],
   'builds.beat': [
@@ -208,7 +261,7 @@ export const buildWrites: Readonly<Record<string, Write>> = {
     3,
     onBuilds(async (port, { failure }) => {
       const resolved = { ...failure, resolved: true, resolutionNotes: 'done', resolvedAt: at };
-      expect(await unwrap(port.resolveFailure({ failure: resolved, change: change() }))).toEqual(done);
+      expect(await unwrap(port.resolveFailure({ failure: resolved, change: changeOfBuilds() }))).toEqual(done);
     }),
   ],
 };

@@ -32,6 +32,7 @@ const at = new Date('2026-01-01T00:00:00.000Z');
 /** Spells nothing that an engine would need; what matters here is order and count. */
 const dialect: Dialect = {
   table: (name) => name,
+  readBy: () => '',
   placeholder: () => '?',
   positional: false,
   bind: (_type, value) => value,

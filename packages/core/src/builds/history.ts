@@ -5,10 +5,10 @@ import type { InputIssue } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { err, ok } from '../kernel/result.ts';
 import type { Result } from '../kernel/result.ts';
-import type { AttemptStatus, BuildFailure, StoredBuild, StoredBuildState } from './model.ts';
+import type { AttemptStatus, BuildFailure, BuildMove, StoredBuild, StoredBuildState } from './model.ts';
 import type { BuildStatus } from './lifecycle.ts';
 import { cancel, complete, enter, fail, newBuild, resume } from './rules.ts';
-import type { BuildMove, NewBuild } from './rules.ts';
+import type { NewBuild } from './rules.ts';
 
 /** An attempt in a history. Its `retryCount` is counted when not given, and checked when it is. */
 export interface ImportedState {

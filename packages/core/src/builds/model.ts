@@ -151,6 +151,24 @@ export interface BuildFailure {
   readonly resolvedAt: Date | null;
 }
 
+/** What happens to a build at once: the build after it, the attempt that ends, the one that begins, and the failure. */
+export interface BuildMove {
+  readonly build: StoredBuild;
+  readonly ended: EndedAttempt | null;
+  readonly begun: StoredBuildState | null;
+  readonly failure: BuildFailure | null;
+}
+
+/** When a running build is silent for too long; `null` for one that is not running. */
+export function deadlineOf({
+  status,
+  heartbeatAt,
+  heartbeatTimeoutMs,
+}: Pick<StoredBuild, 'status' | 'heartbeatAt' | 'heartbeatTimeoutMs'>): Date | null {
+  if (status !== 'running' || heartbeatAt === null) return null;
+  return new Date(heartbeatAt.getTime() + heartbeatTimeoutMs);
+}
+
 /** Which builds `stats` is about; what is not given does not matter. */
 export interface StatsFilter {
   readonly projectId?: string | undefined;

@@ -9,9 +9,8 @@ import { err, ok, safeTry } from '../kernel/result.ts';
 import type { Result, ResultAsync } from '../kernel/result.ts';
 import type { Eventually, Scope } from '../operation.ts';
 import type { Loaded } from '../storage/port.ts';
-import type { Build, StoredBuild } from './model.ts';
+import type { Build, BuildMove, StoredBuild } from './model.ts';
 import { fail, isOverdue, toBuild } from './rules.ts';
-import type { BuildMove } from './rules.ts';
 
 export type Moves = Extract<Method, `builds.${'cancel' | 'resume' | `states.${string}`}`>;
 

@@ -3,8 +3,15 @@ import type { PageRequest, StoredPage } from '../kernel/paging.ts';
 import type { Change, Loaded, Stored, Written } from '../storage/port.ts';
 import type { CatalogKind, StoredEntry } from './catalog-model.ts';
 import type { BuildStatus } from './lifecycle.ts';
-import type { BuildFailure, BuildStats, StatsFilter, StoredBuild, StoredBuildState, StoredPlan } from './model.ts';
-import type { BuildMove } from './rules.ts';
+import type {
+  BuildFailure,
+  BuildMove,
+  BuildStats,
+  StatsFilter,
+  StoredBuild,
+  StoredBuildState,
+  StoredPlan,
+} from './model.ts';
 
 /** The port of the catalog: what builds refer to. */
 export interface CatalogRepository {

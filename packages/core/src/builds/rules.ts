@@ -5,10 +5,11 @@ import { err, ok } from '../kernel/result.ts';
 import type { Result } from '../kernel/result.ts';
 import { buildLifecycle, legalBuildEvents } from './lifecycle.ts';
 import type { BuildEvent } from './lifecycle.ts';
-import { defaultHeartbeatTimeoutMs, lastMilestone, maximumAttempts } from './model.ts';
+import { deadlineOf, defaultHeartbeatTimeoutMs, lastMilestone, maximumAttempts } from './model.ts';
 import type {
   Build,
   BuildFailure,
+  BuildMove,
   BuildState,
   EndedAttempt,
   StoredBuild,
@@ -38,14 +39,6 @@ export interface FailureInput {
 interface Made {
   readonly id: string;
   readonly at: Date;
-}
-
-/** What happens to a build at once: the build after it, the attempt that ends, the one that begins, and the failure. */
-export interface BuildMove {
-  readonly build: StoredBuild;
-  readonly ended: EndedAttempt | null;
-  readonly begun: StoredBuildState | null;
-  readonly failure: BuildFailure | null;
 }
 
 /** A build that has entered nothing yet. It pins the plan: later versions are not for it. */
@@ -305,15 +298,6 @@ export function toBuildState(state: StoredBuildState): BuildState {
 
 function durationOf(start: Date | null, end: Date | null): number | null {
   return start === null || end === null ? null : end.getTime() - start.getTime();
-}
-
-function deadlineOf({
-  status,
-  heartbeatAt,
-  heartbeatTimeoutMs,
-}: Pick<StoredBuild, 'status' | 'heartbeatAt' | 'heartbeatTimeoutMs'>): Date | null {
-  if (status !== 'running' || heartbeatAt === null) return null;
-  return new Date(heartbeatAt.getTime() + heartbeatTimeoutMs);
 }
 
 function isLegal(build: StoredBuild, event: BuildEvent): boolean {

@@ -41,6 +41,7 @@ export type { BuildStatus } from '../builds/lifecycle.ts';
 export type {
   AttemptStatus,
   BuildFailure,
+  BuildMove,
   BuildStats,
   EndedAttempt,
   FailureStats,
@@ -62,7 +63,6 @@ export type {
   ResumeFacts,
   StartFacts,
 } from '../builds/repository.ts';
-export type { BuildMove } from '../builds/rules.ts';
 export { buildStats, nearestRank } from '../builds/stats.ts';
 export type { KeyScope, StoredDataKey } from '../keys/model.ts';
 export type { DataKeyRepository } from '../keys/repository.ts';

@@ -1,6 +1,6 @@
 import type { BuildFailure, FailureStats, StateStats, StatsFilter, StoredBuild } from '../../builds/model.ts';
 import type { BuildRepository, NewestPosition, StartFacts } from '../../builds/repository.ts';
-import { isOverdue } from '../../builds/rules.ts';
+import { deadlineOf } from '../../builds/model.ts';
 import { buildStats, nearestRank } from '../../builds/stats.ts';
 import type { PageRequest, StoredPage } from '../../kernel/paging.ts';
 import { compareBytes } from '../../kernel/text.ts';
@@ -214,6 +214,11 @@ function factsOf(
     imageType: org.catalog.image_type.has(references.imageTypeId),
     plan: projectId === null ? null : (org.plans.get(projectId)?.at(-1) ?? null),
   };
+}
+
+function isOverdue(build: StoredBuild, now: Date): boolean {
+  const deadline = deadlineOf(build);
+  return deadline !== null && deadline <= now;
 }
 
 function byNewest(a: NewestPosition, b: NewestPosition): number {
