@@ -3,6 +3,7 @@ import type { Storage } from '../port.ts';
 import { memoryBuilds } from './builds.ts';
 import { memoryCatalog } from './catalog.ts';
 import { memoryDataKeys } from './data-keys.ts';
+import { memoryDeployments } from './deployments.ts';
 import { memoryEnvironments } from './environments.ts';
 import { memoryEphemeral } from './ephemeral.ts';
 import { memoryJournal } from './journal.ts';
@@ -26,6 +27,7 @@ export function memoryStorage({ tables = new MemoryTables() }: { readonly tables
     ephemeral: memoryEphemeral(session),
     catalog: memoryCatalog(session),
     builds: memoryBuilds(session),
+    deployments: memoryDeployments(session),
     journal: memoryJournal(session),
     dataKeys: memoryDataKeys(session),
     migrate: () => answer(session, () => ({ applied: [] })),
