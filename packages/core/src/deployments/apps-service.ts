@@ -9,6 +9,7 @@ import { cursorsOf, pageInput } from '../kernel/paging.ts';
 import type { Page, PageInput } from '../kernel/paging.ts';
 import { err, ok, safeTry } from '../kernel/result.ts';
 import type { Result } from '../kernel/result.ts';
+import { anyText } from '../kernel/text.ts';
 import { method, operation } from '../operation.ts';
 import type { Outcome, Scope } from '../operation.ts';
 import { AppExists, HasLivePreviews } from './errors.ts';
@@ -39,7 +40,7 @@ const methods = {
   delete: method('deployments.apps.delete', ['id', ''], z.tuple([id, z.strictObject(changeOptions)]), theApp),
 };
 
-const byName = cursorsOf<NamedPosition>('deployments.apps', z.strictObject({ name: z.string(), id: z.string() }));
+const byName = cursorsOf<NamedPosition>('deployments.apps', z.strictObject({ name: anyText, id }));
 const subject = (appId: string) => ({ type: 'app', id: appId });
 
 /** Apps: what a project makes of a repository. Previews belong to one. */

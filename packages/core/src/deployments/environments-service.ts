@@ -9,6 +9,7 @@ import { cursorsOf, pageInput } from '../kernel/paging.ts';
 import type { Page, PageInput } from '../kernel/paging.ts';
 import { err, ok, safeTry } from '../kernel/result.ts';
 import type { Result } from '../kernel/result.ts';
+import { anyText } from '../kernel/text.ts';
 import { method, operation } from '../operation.ts';
 import type { Outcome, Scope } from '../operation.ts';
 import { branchName, environmentName, environmentTypes, pullRequest } from './model.ts';
@@ -61,7 +62,7 @@ const methods = {
   ),
 };
 
-const position = z.strictObject({ name: z.string(), id: z.string() });
+const position = z.strictObject({ name: anyText, id });
 const byName = cursorsOf<NamedPosition>('deployments.environments', position);
 const byBranch = cursorsOf<NamedPosition>('deployments.environments.byBranch', position);
 const positionOf = (last: StoredListedEnvironment) => ({ name: last.environment, id: last.id });

@@ -20,7 +20,7 @@ export const sha = z.string().regex(/^[0-9a-f]{40}([0-9a-f]{24})?$/, 'must be a 
 export const appName = displayName;
 export const entrypoint = short(255);
 export const description = freeText(500);
-export const url = z.url({ protocol: /^https?$/, error: 'must be an http(s) URL' }).max(2_000);
+export const url = anyText.pipe(z.url({ protocol: /^https?$/, error: 'must be an http(s) URL' }).max(2_000));
 export const pullRequest = z.int().min(1).max(2_147_483_647);
 
 /** Name of a project environment (seed 001): `production`, `staging`, `pr-42`, `feature/login`. */

@@ -9,6 +9,7 @@ import { cursorsOf, pageInput } from '../kernel/paging.ts';
 import type { Page, PageInput } from '../kernel/paging.ts';
 import { err, ok, safeTry } from '../kernel/result.ts';
 import type { Result } from '../kernel/result.ts';
+import { anyText } from '../kernel/text.ts';
 import { method, operation } from '../operation.ts';
 import type { Outcome, Scope } from '../operation.ts';
 import { HasLivePreviews } from './errors.ts';
@@ -33,10 +34,7 @@ const methods = {
   delete: method('deployments.repos.delete', ['id', ''], z.tuple([id, z.strictObject(changeOptions)]), theRepo),
 };
 
-const byName = cursorsOf<RepoPosition>(
-  'deployments.repos',
-  z.strictObject({ provider: z.string(), nameKey: z.string() }),
-);
+const byName = cursorsOf<RepoPosition>('deployments.repos', z.strictObject({ provider: anyText, nameKey: anyText }));
 const subject = (repoId: string) => ({ type: 'repo', id: repoId });
 
 /** Repositories of source code. */

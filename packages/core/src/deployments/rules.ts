@@ -208,7 +208,8 @@ export function report(
 ): Result<DeploymentMove | null, IllegalTransition> {
   const transition = deploymentLifecycle[event];
   const { url = deployment.url, description = deployment.description } = said;
-  const again = deployment.status === transition.to || deployment.status === transition.late;
+  // A success may be told again when a later one has taken its place since.
+  const again = event === 'success' ? deployedStatuses.has(deployment.status) : deployment.status === transition.to;
   if (again && url === deployment.url && description === deployment.description) return ok(null);
   if (!again && !transition.from.includes(deployment.status)) {
     return err(new IllegalTransition('deployment', deployment.status, event, legalDeploymentEvents(deployment.status)));

@@ -66,7 +66,7 @@ const methods = {
   sweep: method('deployments.sweep', [''], z.tuple([sweepInput]), () => [{ type: 'deployment' }]),
 };
 
-const bySequence = cursorsOf<number>('deployments.history', z.int());
+const bySequence = cursorsOf<number>('deployments.history', z.int().min(1).max(2_147_483_647));
 const subject = (environmentId: string) => ({ type: 'project_environment', id: environmentId });
 
 /** What `sweep` did to one deployment, or would do, and why. */
