@@ -14,6 +14,7 @@ import { testCanary } from './canary.ts';
 import { testChaos } from './chaos.ts';
 import { testDataKeysPort } from './data-keys-port.ts';
 import { testDelivery } from './delivery.ts';
+import { testDeploymentErrors } from './deployments-errors.ts';
 import { testEnvironments } from './environments.ts';
 import { testEphemeral } from './ephemeral.ts';
 import { testEphemeralPort } from './ephemeral-port.ts';
@@ -52,6 +53,7 @@ const themes: readonly ((suite: Suite) => void)[] = [
   testErrors,
   testEphemeralErrors,
   testBuildErrors,
+  testDeploymentErrors,
   testKeys,
   testCanary,
   testRaces,
