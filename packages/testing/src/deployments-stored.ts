@@ -79,9 +79,12 @@ export function starting(environment: StoredProjectEnvironment, differing: Parti
   return { environment: moved, deployment, replaced: null };
 }
 
+/** A deployment with its environment as it is. */
+type Begun = Pick<DeploymentMove, 'environment' | 'deployment'>;
+
 /** A deployment that goes on to this status, and the environment as it is then; with the one that it replaces where it succeeds. */
 export function going(
-  { environment, deployment }: Pick<DeploymentMove, 'environment' | 'deployment'>,
+  { environment, deployment }: Begun,
   status: DeploymentStatus,
   active: Deployment | null = null,
 ): DeploymentMove {
@@ -128,7 +131,7 @@ export function deploymentWriterOf(storage: Storage<unknown>, org: string) {
     },
     start: (environment: StoredProjectEnvironment, differing: Partial<Deployment> = {}): Promise<DeploymentMove> =>
       move(environment, starting(environment, differing), true),
-    go: (begun: DeploymentMove, status: DeploymentStatus, active: Deployment | null = null): Promise<DeploymentMove> =>
+    go: (begun: Begun, status: DeploymentStatus, active: Deployment | null = null): Promise<DeploymentMove> =>
       move(begun.environment, going(begun, status, active), false),
   };
 }
