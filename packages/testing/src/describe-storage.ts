@@ -16,6 +16,7 @@ import { testDataKeysPort } from './data-keys-port.ts';
 import { testDelivery } from './delivery.ts';
 import { testDeployments } from './deployments.ts';
 import { testDeploymentErrors } from './deployments-errors.ts';
+import { testDeploymentRaces } from './deployments-races.ts';
 import { testDeploymentsPort } from './deployments-port.ts';
 import { testEnvironments } from './environments.ts';
 import { testEphemeral } from './ephemeral.ts';
@@ -61,6 +62,7 @@ const themes: readonly ((suite: Suite) => void)[] = [
   testKeys,
   testCanary,
   testRaces,
+  testDeploymentRaces,
   testChaos,
   testModel,
   testErrorTable,

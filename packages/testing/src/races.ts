@@ -392,7 +392,7 @@ async function inEveryOrder(round: number, calls: readonly (() => Promise<string
 }
 
 /** A call that keeps losing the race is made again: it is always safe. */
-async function untilSettled(call: () => Promise<string>): Promise<string> {
+export async function untilSettled(call: () => Promise<string>): Promise<string> {
   for (let tries = 0; tries < 50; tries++) {
     const code = await call();
     if (code !== 'stale_version') return code;
