@@ -3,6 +3,7 @@ import * as z from 'zod';
 import type { Actor } from '../kernel/actor.ts';
 import type { Versioned } from '../kernel/ids.ts';
 import { anyText, displayName, freeText } from '../kernel/text.ts';
+import { openDeploymentStatuses } from './lifecycle.ts';
 import type { DeploymentStatus } from './lifecycle.ts';
 
 const short = (maximum: number) =>
@@ -119,4 +120,16 @@ export interface Deployment {
   readonly startedAt: Date | null;
   readonly endedAt: Date | null;
   readonly updatedAt: Date;
+}
+
+/** What happens at once: the environment after it, the deployment, and the one that is not live any more. */
+export interface DeploymentMove {
+  readonly environment: StoredProjectEnvironment;
+  readonly deployment: Deployment;
+  readonly replaced: Deployment | null;
+}
+
+/** Whether a deployment has not ended by its deadline. */
+export function isOverdue({ status, deadline }: Deployment, now: Date): boolean {
+  return openDeploymentStatuses.has(status) && deadline <= now;
 }

@@ -5,12 +5,12 @@ import type { Change, Loaded, Stored, Written } from '../storage/port.ts';
 import type {
   App,
   Deployment,
+  DeploymentMove,
   ListedProjectEnvironment,
   ProjectEnvironmentType,
   StoredProjectEnvironment,
   StoredRepo,
 } from './model.ts';
-import type { DeploymentMove } from './rules.ts';
 
 /** A stored environment in a list, with the deployment that started last. */
 export type StoredListedEnvironment = StoredProjectEnvironment & Pick<ListedProjectEnvironment, 'latest'>;

@@ -14,6 +14,7 @@ import { defaultDeploymentTimeoutMs } from './model.ts';
 import type {
   DeployedConfiguration,
   Deployment,
+  DeploymentMove,
   ProjectEnvironment,
   ProjectEnvironmentType,
   Repo,
@@ -136,13 +137,6 @@ export interface NewDeployment {
   readonly timeoutMs?: number | undefined;
 }
 
-/** What happens at once: the environment after it, the deployment, and the one that is not live any more. */
-export interface DeploymentMove {
-  readonly environment: StoredProjectEnvironment;
-  readonly deployment: Deployment;
-  readonly replaced: Deployment | null;
-}
-
 /** The next deployment of an environment, which has started last by that. */
 export function start(
   environment: StoredProjectEnvironment,
@@ -231,11 +225,6 @@ export function report(
     deployment: moved,
     replaced: active === null ? null : { ...active, status: deploymentLifecycle.replaced.to, updatedAt: at },
   });
-}
-
-/** Whether a deployment has not ended by its deadline. */
-export function isOverdue({ status, deadline }: Deployment, now: Date): boolean {
-  return openDeploymentStatuses.has(status) && deadline <= now;
 }
 
 /** A digest of variables as they are stored: the same for the same variables, and no way back to their values where these are sealed. */

@@ -18,13 +18,13 @@ import type { Loaded } from '../storage/port.ts';
 import { sweepThrough } from '../sweeping.ts';
 import { Apps } from './apps-service.ts';
 import { ProjectEnvironments } from './environments-service.ts';
-import { deploymentTimeoutMs, description, gitRef, sha, url } from './model.ts';
-import type { Deployment } from './model.ts';
+import { deploymentTimeoutMs, description, gitRef, isOverdue, sha, url } from './model.ts';
+import type { Deployment, DeploymentMove } from './model.ts';
 import { namespaceFor } from './namespace.ts';
 import { Repos } from './repos-service.ts';
 import type { DeploymentFacts } from './repository.ts';
-import { checkUnmanaged, digestOf, isOverdue, report, rollBack, start } from './rules.ts';
-import type { DeploymentMove, DeploymentReport, NewDeployment } from './rules.ts';
+import { checkUnmanaged, digestOf, report, rollBack, start } from './rules.ts';
+import type { DeploymentReport, NewDeployment } from './rules.ts';
 
 const startInput = z.strictObject({
   projectEnvironmentId: id,

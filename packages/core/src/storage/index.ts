@@ -70,6 +70,7 @@ export type {
   App,
   DeployedConfiguration,
   Deployment,
+  DeploymentMove,
   ProjectEnvironmentType,
   StoredProjectEnvironment,
   StoredRepo,
@@ -84,7 +85,6 @@ export type {
   RepoPosition,
   StoredListedEnvironment,
 } from '../deployments/repository.ts';
-export type { DeploymentMove } from '../deployments/rules.ts';
 export type { KeyScope, StoredDataKey } from '../keys/model.ts';
 export type { DataKeyRepository } from '../keys/repository.ts';
 export type { PageRequest, StoredPage } from '../kernel/paging.ts';

@@ -1,6 +1,6 @@
+import { isOverdue } from '../../deployments/model.ts';
 import type { StoredProjectEnvironment, StoredRepo } from '../../deployments/model.ts';
 import type { DeploymentRepository, NamedPosition, StoredListedEnvironment } from '../../deployments/repository.ts';
-import { isOverdue } from '../../deployments/rules.ts';
 import { decodeVariables } from '../../environments/model.ts';
 import type { PageRequest, StoredPage } from '../../kernel/paging.ts';
 import { compareBytes } from '../../kernel/text.ts';
