@@ -9,6 +9,8 @@ import {
   acknowledgements,
   buildEvents,
   buildLifecycle,
+  deploymentEvents,
+  deploymentLifecycle,
   finalBuildStatuses,
   lifecycle,
   stateChangeTypes,
@@ -18,6 +20,7 @@ import { root } from './run.ts';
 const diagrams: Readonly<Record<string, () => readonly string[]>> = {
   'docs/ephemeral.md': ofInstances,
   'docs/builds.md': ofBuilds,
+  'docs/deployments.md': ofDeployments,
 };
 
 for (const [file, diagram] of Object.entries(diagrams)) {
@@ -58,4 +61,17 @@ function ofBuilds(): string[] {
     }
   }
   return [...lines, ...[...finalBuildStatuses].map((status) => `  ${status} --> [*]`)];
+}
+
+function ofDeployments(): string[] {
+  const lines = ['  [*] --> created: start'];
+  for (const event of deploymentEvents) {
+    const { from, to, late } = deploymentLifecycle[event];
+    const named = event === 'replaced' ? 'a later one succeeds' : event;
+    for (const status of from) {
+      lines.push(`  ${status} --> ${to}: ${named}`);
+      if (late !== undefined) lines.push(`  ${status} --> ${late}: ${event}, too late`);
+    }
+  }
+  return lines;
 }

@@ -6,8 +6,17 @@ import { integerOf, textOf } from './attributes.ts';
 import { detachBuilds } from './build-detachment.ts';
 import { sweepImport } from './build-imports.ts';
 import { forgetScope } from './data-keys.ts';
+import { eraseHeldIn, eraseHistory, eraseRepo } from './deployment-erasure.ts';
 import { has } from './expressions.ts';
-import { erasureKey, erasurePartition, isImportKey, projectKey, projectPartition } from './keys.ts';
+import {
+  erasureKey,
+  erasurePartition,
+  isHistoryErasureKey,
+  isImportKey,
+  isRepoErasureKey,
+  projectKey,
+  projectPartition,
+} from './keys.ts';
 import type { Table } from './table.ts';
 
 /** How many erasures and imports that others left undone one deletion or import takes along. */
@@ -19,6 +28,7 @@ export async function erase(table: Table, orgId: string, projectId: string): Pro
   const project = projectKey(orgId, projectId);
   // First of all what makes everything else that was sealed unreadable.
   await forgetScope(table, orgId, { type: 'project', id: projectId });
+  await eraseHeldIn(table, orgId, projectPartition(orgId, projectId));
   // A write that was under way may have put variables back before its environment was gone: look until nothing is left.
   for (let left = 1; left > 0;) {
     left = 0;
@@ -40,7 +50,10 @@ export async function erase(table: Table, orgId: string, projectId: string): Pro
 export async function eraseLeftovers(table: Table, orgId: string, now: Date): Promise<void> {
   for (const item of await table.first({ pk: erasurePartition(orgId) }, leftoversAtOnce)) {
     if (now.getTime() - integerOf(item, 'since') <= leftoverAfterMs) continue;
-    if (isImportKey(textOf(item, 'sk'))) await sweepImport(table, orgId, item);
+    const sk = textOf(item, 'sk');
+    if (isImportKey(sk)) await sweepImport(table, orgId, item);
+    else if (isRepoErasureKey(sk)) await eraseRepo(table, orgId, textOf(item, 'id'));
+    else if (isHistoryErasureKey(sk)) await eraseHistory(table, orgId, textOf(item, 'id'));
     else await erase(table, orgId, textOf(item, 'id'));
   }
 }

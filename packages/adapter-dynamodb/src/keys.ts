@@ -11,7 +11,9 @@ import type {
   JournalEntry,
   JournalSubject,
   KeyScope,
+  NamedPosition,
   NewestPosition,
+  StoredProjectEnvironment,
 } from '@vivarium/core/storage';
 
 export interface Key {
@@ -229,7 +231,7 @@ export const dataKeySpan = (orgId: string, scope: KeyScope): Span => ({
 });
 function scopePartition(orgId: string, { type, id }: KeyScope): string {
   if (type === 'project') return projectPartition(orgId, id);
-  return type === 'environment_type' ? typePartition(orgId, id) : `${escape(orgId)}#A#${escape(id)}`;
+  return type === 'environment_type' ? typePartition(orgId, id) : appPartition(orgId, id);
 }
 /** Leads from the id of a data key to its place; the partition is the org's list of data keys. */
 export const dataKeyIdKey = (orgId: string, id: string): Key => ({ pk: dataKeyDirectory(orgId), sk: escape(id) });
@@ -343,6 +345,113 @@ export const importKey = (orgId: string, buildId: string): Key => ({
 });
 
 export const isImportKey = (sk: string): boolean => sk.startsWith('B#');
+
+/** A repository; its partition also has its apps and project environments. */
+export const repoKey = (orgId: string, id: string): Key => ({ pk: repoPartition(orgId, id), sk: '#' });
+export const repoPartition = (orgId: string, id: string): string => `${escape(orgId)}#R#${escape(id)}`;
+/** Holds the name of a repository; the partition is the org's list of repositories: by provider, then name. */
+export const repoNameKey = (orgId: string, provider: string, nameKey: string): Key => ({
+  pk: repoDirectory(orgId),
+  sk: `${escape(provider)}#${nameKey}`,
+});
+export const repoDirectory = (orgId: string): string => `${escape(orgId)}#RD`;
+
+/** An app; its partition also has its data keys. */
+export const appKey = (orgId: string, id: string): Key => ({ pk: appPartition(orgId, id), sk: '#' });
+const appPartition = (orgId: string, id: string): string => `${escape(orgId)}#A#${escape(id)}`;
+/** The one app of a project and a repository. */
+export const projectAppKey = (orgId: string, projectId: string, repoId: string): Key => ({
+  pk: projectPartition(orgId, projectId),
+  sk: `A#${escape(repoId)}`,
+});
+export const projectAppSpan = (orgId: string, projectId: string): Span => ({
+  pk: projectPartition(orgId, projectId),
+  ...appSpan,
+});
+export const repoAppKey = (orgId: string, repoId: string, projectId: string): Key => ({
+  pk: repoPartition(orgId, repoId),
+  sk: `A#${escape(projectId)}`,
+});
+export const repoAppSpan = (orgId: string, repoId: string): Span => ({ pk: repoPartition(orgId, repoId), ...appSpan });
+export const placesOfApps = 'A#';
+const appSpan = { from: placesOfApps, to: 'A$' };
+/** An app in the list of its org: by name, then id. No name has a control character. */
+export const listedAppKey = (orgId: string, { name, id }: NamedPosition): Key => ({
+  pk: appDirectory(orgId),
+  sk: `${name}\u0001${escape(id)}`,
+});
+export const appDirectory = (orgId: string): string => `${escape(orgId)}#AD`;
+
+/** A project environment; its partition also has its deployments. */
+export const projectEnvironmentKey = (orgId: string, id: string): Key => ({
+  pk: projectEnvironmentPartition(orgId, id),
+  sk: '#',
+});
+const projectEnvironmentPartition = (orgId: string, id: string): string => `${escape(orgId)}#PE#${escape(id)}`;
+
+/** What a project environment stands under besides its id. */
+export type EnvironmentPlace = Pick<StoredProjectEnvironment, 'projectId' | 'repoId' | 'environment'>;
+
+/** A project environment in the list of its project: by name, and for a name by repository. Holds the name, too. */
+export const placeInProject = (orgId: string, { projectId, repoId, environment }: EnvironmentPlace): Key => ({
+  pk: projectPartition(orgId, projectId),
+  sk: `${placesByName}${escape(environment)}#${escape(repoId)}`,
+});
+/** In the list of its repository: by name, and for a name by project. */
+export const placeInRepo = (orgId: string, { projectId, repoId, environment }: EnvironmentPlace): Key => ({
+  pk: repoPartition(orgId, repoId),
+  sk: `${placesByName}${escape(environment)}#${escape(projectId)}`,
+});
+/** Among those of its repository that track its branch: by name, then id. */
+export const placeOnBranch = (
+  orgId: string,
+  branch: string,
+  { repoId, environment, id }: EnvironmentPlace & { readonly id: string },
+): Key => ({
+  pk: repoPartition(orgId, repoId),
+  sk: `${placesOnBranch(branch)}${escape(environment)}#${escape(id)}`,
+});
+/** What the keys of places begin with, up to the name of the environment. */
+export const placesByName = 'PE#';
+export const placesOnBranch = (branch: string): string => `BR#${escape(branch)}#`;
+/** What the keys of all places with this name begin with. */
+export const placesNamed = (prefix: string, environment: string): string => `${prefix}${escape(environment)}#`;
+
+/** A deployment, among those of its environment: the newest first. */
+export const deploymentKey = (orgId: string, environmentId: string, sequence: number): Key => ({
+  pk: projectEnvironmentPartition(orgId, environmentId),
+  sk: `D#${padded(Number.MAX_SAFE_INTEGER - sequence)}`,
+});
+/** The environment, and then its deployments; those before `after` alone where it is given. */
+export const deploymentSpan = (orgId: string, environmentId: string, after: number | null): Span => ({
+  pk: projectEnvironmentPartition(orgId, environmentId),
+  from: after === null ? '#' : deploymentKey(orgId, environmentId, after - 1).sk,
+  to: 'D$',
+});
+/** Leads from the id of a deployment to its place. */
+export const deploymentIdKey = (orgId: string, id: string): Key => ({
+  pk: `${escape(orgId)}#D#${escape(id)}`,
+  sk: '#',
+});
+/** The org's deployments that have not ended, by id: what a sweep goes through. */
+export const openDeploymentKey = (orgId: string, id: string): Key => ({
+  pk: openDeploymentPartition(orgId),
+  sk: escape(id),
+});
+export const openDeploymentPartition = (orgId: string): string => `${escape(orgId)}#DO`;
+
+/** Repositories that are gone for everybody, but whose items are still being removed. They stand among the projects to be erased, whose keys have no `#`. */
+export const repoErasureKey = (orgId: string, repoId: string): Key => ({
+  pk: erasurePartition(orgId),
+  sk: `R#${escape(repoId)}`,
+});
+export const isRepoErasureKey = (sk: string): boolean => sk.startsWith('R#');
+/** Project environments that are gone, but whose deployments are still being removed. */
+export const historyErasureKey = (orgId: string, environmentId: string): Key => ({
+  pk: erasurePartition(orgId),
+  sk: `D#${escape(environmentId)}`,
+});
+export const isHistoryErasureKey = (sk: string): boolean => sk.startsWith('D#');
 
 /** Before and behind all places in time. */
 export const firstPlace = '0';

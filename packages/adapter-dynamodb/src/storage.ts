@@ -6,6 +6,7 @@ import { dynamodbBuilds } from './builds.ts';
 import { dynamodbCatalog } from './catalog.ts';
 import { dynamodbDataKeys } from './data-keys.ts';
 import { defaultSecretsTable, defaultTable } from './definition.ts';
+import { dynamodbDeployments } from './deployments.ts';
 import { dynamodbEnvironments } from './environments.ts';
 import { dynamodbEphemeral } from './ephemeral.ts';
 import { dynamodbJournal } from './journal.ts';
@@ -52,6 +53,7 @@ export function dynamodbStorage(options: DynamodbStorageOptions): Storage {
     ephemeral: dynamodbEphemeral(table, secrets),
     catalog: dynamodbCatalog(table),
     builds: dynamodbBuilds(table),
+    deployments: dynamodbDeployments(table),
     journal: dynamodbJournal(table),
     dataKeys: dynamodbDataKeys(table),
     migrate: () => table.answer('write', () => migrate(client, table, secrets)),

@@ -7,6 +7,7 @@ import {
   DeleteItemCommand,
   GetItemCommand,
   QueryCommand,
+  TransactGetItemsCommand,
   TransactWriteItemsCommand,
   UpdateItemCommand,
 } from '@aws-sdk/client-dynamodb';
@@ -101,14 +102,12 @@ export class Table {
 
   /** Reads items by their keys: one request for up to 100. The keys have to be distinct. Not a snapshot: writes may come in between. */
   async get(...keys: readonly Key[]): Promise<Found> {
-    const found = new Map<string, Item>();
     const batches: (readonly Key[])[] = [];
     for (let i = 0; i < keys.length; i += itemsPerBatchRead) batches.push(keys.slice(i, i + itemsPerBatchRead));
     const items = await Promise.all(
       batches.map((batch) => (batch.length === 1 ? this.#getOne(batch[0]!) : this.#getBatch(batch))),
     );
-    for (const item of items.flat()) found.set(`${item['pk']!.S}\0${item['sk']!.S}`, item);
-    return { of: ({ pk, sk }) => found.get(`${pk}\0${sk}`) ?? null };
+    return foundIn(items.flat());
   }
 
   async #getOne(key: Key): Promise<Item[]> {
@@ -129,6 +128,22 @@ export class Table {
       wanted = ofOneTable(answer.UnprocessedKeys)?.Keys ?? [];
       if (wanted.length === 0) return items;
       if (attempt === tries) throw unprocessed(this.name, 'none');
+      await pause(attempt);
+    }
+  }
+
+  /** Reads items by their keys, as they were at one instant: one request for up to 100, for twice the read units. The keys have to be distinct. */
+  async snapshot(...keys: readonly Key[]): Promise<Found> {
+    const TransactItems = keys.map((key) => ({ Get: { TableName: this.name, Key: toAttributes(key) } }));
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const { Responses = [] } = await this.#client.send(new TransactGetItemsCommand({ TransactItems }));
+        return foundIn(Responses.flatMap(({ Item }) => (Item === undefined ? [] : [Item])));
+      } catch (thrown) {
+        const conflict =
+          cancellationReasons(thrown)?.some(({ Code }) => isConflict(Code)) ?? isConflict(nameOf(thrown));
+        if (!conflict || attempt === tries) throw thrown;
+      }
       await pause(attempt);
     }
   }
@@ -313,6 +328,11 @@ export async function pause(attempt: number): Promise<void> {
 
 function toAttributes({ pk, sk }: Key): Record<string, AttributeValue> {
   return { pk: text(pk), sk: text(sk) };
+}
+
+function foundIn(items: readonly Item[]): Found {
+  const found = new Map(items.map((item) => [`${item['pk']!.S}\0${item['sk']!.S}`, item]));
+  return { of: ({ pk, sk }) => found.get(`${pk}\0${sk}`) ?? null };
 }
 
 /** What a batch answers is sorted by table; where the table was named by its ARN, DynamoDB may answer with its name. */

@@ -29,6 +29,7 @@ const order = [
   'name_taken',
   'number_taken',
   'gone',
+  'exists',
   'swept',
 ];
 

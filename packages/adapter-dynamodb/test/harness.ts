@@ -87,7 +87,7 @@ export async function makeBench(url: string): Promise<Bench> {
   };
 }
 
-const reads = new Set(['GetItem', 'BatchGetItem', 'Query', 'Scan']);
+const reads = new Set(['GetItem', 'BatchGetItem', 'TransactGetItems', 'Query', 'Scan']);
 
 function meterOf(client: DynamoDBClient): Set<Traffic> {
   const meters = new Set<Traffic>();

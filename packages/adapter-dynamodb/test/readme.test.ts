@@ -18,8 +18,8 @@ interface World {
   readonly parkedId: string;
 }
 
-/** The others are measured on worlds of their own, in `ephemeral-readme.test.ts` and `builds-readme.test.ts`. */
-type PlainMethod = Exclude<Method, `ephemeral.${string}` | `keys.${string}` | `builds.${string}`>;
+/** The others are measured on worlds of their own, in `ephemeral-readme.test.ts` and its like. */
+type PlainMethod = Exclude<Method, `${'ephemeral' | 'keys' | 'builds' | 'deployments'}.${string}`>;
 
 /** Each method as the table in the README measures it, on a project with a parent and two environments of less than 1 KB each. */
 const calls: Record<PlainMethod, (world: World) => Answer> = {

@@ -92,6 +92,10 @@ export const primaryKeys: Readonly<Record<Table, Constraint | RowIdentity>> = {
   builds: 'vivarium_build',
   build_states: 'vivarium_build_state',
   build_failures: 'vivarium_build_failure',
+  repos: 'vivarium_repo',
+  apps: 'vivarium_app',
+  project_environments: 'vivarium_project_environment',
+  deployments: 'vivarium_deployment',
 };
 
 /** Primary keys that no write runs into: their values are made once. */
@@ -108,7 +112,10 @@ type RowIdentity = `vivarium_${
   | 'image_type'
   | 'build'
   | 'build_state'
-  | 'build_failure'}`;
+  | 'build_failure'
+  | 'repo'
+  | 'app'
+  | 'project_environment'}`;
 
 /** `2026-01-31 12:00:00.000`, in UTC: as text it means the same whatever time zone driver, session and server are set to. */
 function dateTime(time: Date): string {

@@ -6,7 +6,7 @@
  * - as one batch of statements, in which a guard ends the batch by failing (MySQL, over connections that allow several statements).
  */
 import { assignmentsText, conditionsText, Placeholders, rowsText, stepsOf, stepValues } from '@vivarium/sql';
-import type { Dialect, Plan, Step, Table } from '@vivarium/sql';
+import type { AnyOwners, Dialect, Plan, Step, Table } from '@vivarium/sql';
 
 /** One step as a statement by itself. */
 export interface StepText {
@@ -84,7 +84,10 @@ function stepText(dialect: Dialect, step: Step): StepText {
       return { text, table: step.table, effect: step.rows === 1 ? 'affected' : 'none' };
     }
     case 'delete': {
-      const text = `DELETE FROM ${table} WHERE ${conditionsText(step, placeholders)}`;
+      const text =
+        step.of === undefined
+          ? `DELETE FROM ${table} WHERE ${conditionsText(step, placeholders)}`
+          : ownedText(dialect, step, step.of, placeholders);
       return { text, table: step.table, effect: step.rows === 1 ? 'affected' : 'none' };
     }
     case 'hold': {
@@ -98,6 +101,18 @@ function stepText(dialect: Dialect, step: Step): StepText {
       return { text, table: step.table, effect: 'none' };
     }
   }
+}
+
+/** From the owners on: MariaDB would look at every row of the table, and lock it, if it were asked for those whose owner is in a list. */
+function ownedText(
+  dialect: Dialect,
+  step: Step & { readonly do: 'delete' },
+  of: AnyOwners,
+  placeholders: Placeholders,
+): string {
+  const conditions = conditionsText(step, placeholders, 't');
+  return `DELETE t FROM ${dialect.table(of.table)} o STRAIGHT_JOIN ${dialect.table(step.table)} t ON ${conditions} AND t.${of.column} = o.id
+    WHERE ${conditionsText(of, placeholders, 'o')}`;
 }
 
 /** The same read of a held row, with its count in a variable. */

@@ -93,4 +93,8 @@ export const tables = [
   'image_types',
   'os_versions',
   'platforms',
+  'deployments',
+  'project_environments',
+  'apps',
+  'repos',
 ] as const;

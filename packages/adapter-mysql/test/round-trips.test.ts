@@ -12,6 +12,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { buildReads, buildWrites } from '../../sql/test/build-calls.ts';
+import { deploymentReads, deploymentWrites } from '../../sql/test/deployment-calls.ts';
 import { ephemeralReads, ephemeralWrites } from '../../sql/test/ephemeral-calls.ts';
 import { mysqlStorage } from '../src/index.ts';
 import type { MysqlOptions, MysqlStorage } from '../src/index.ts';
@@ -87,7 +88,7 @@ const writes: Readonly<Record<string, Write>> = {
     }),
   ],
   'projects.delete': [
-    4,
+    5,
     onProject(async ({ projects }, { project }) => {
       expect(await unwrap(projects.delete({ project, change: changeIn(org) }))).toEqual(done);
     }),
@@ -207,11 +208,14 @@ await describeOnEngines(everyEngine, (engine) => {
   const budget = (steps: number) => (isMysql && steps > 1 ? 2 + steps : 1);
 
   describeCounted(engine, 'over a pool', (counted) => {
-    test.each(Object.entries({ ...reads, ...ephemeralReads, ...buildReads }))('%s takes one', async (_name, call) => {
-      expect(await counted().trips(call)).toBe(1);
-    });
+    test.each(Object.entries({ ...reads, ...ephemeralReads, ...buildReads, ...deploymentReads }))(
+      '%s takes one',
+      async (_name, call) => {
+        expect(await counted().trips(call)).toBe(1);
+      },
+    );
 
-    test.each(Object.entries({ ...writes, ...ephemeralWrites, ...buildWrites }))(
+    test.each(Object.entries({ ...writes, ...ephemeralWrites, ...buildWrites, ...deploymentWrites }))(
       '%s takes no more than promised',
       async (_name, [steps, call]) => {
         expect(await counted().trips(call)).toBe(budget(steps));
@@ -314,7 +318,7 @@ await describeOnEngines(mysql, (engine) => {
     engine,
     'in batches',
     (counted) => {
-      test.each(Object.entries({ ...writes, ...ephemeralWrites, ...buildWrites }))(
+      test.each(Object.entries({ ...writes, ...ephemeralWrites, ...buildWrites, ...deploymentWrites }))(
         '%s takes one',
         async (_name, [, call]) => {
           expect(await counted().trips(call)).toBe(1);

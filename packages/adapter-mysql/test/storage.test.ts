@@ -38,6 +38,10 @@ const names = [
   '0019_builds',
   '0020_build_states',
   '0021_build_failures',
+  '0022_repos',
+  '0023_apps',
+  '0024_project_environments',
+  '0025_deployments',
 ];
 
 describe('mysqlStorage', () => {

@@ -14,7 +14,7 @@
  * The second sub-statement cannot see what the first has written, which is why a plan never touches a row twice.
  */
 import { assignmentsText, conditionsText, Placeholders, rowsText, statement, stepsOf, stepValues } from '@vivarium/sql';
-import type { Dialect, Plan, Statement, Step } from '@vivarium/sql';
+import type { AnyOwners, Dialect, Plan, Statement, Step } from '@vivarium/sql';
 
 /** Statements by the names of plans: a plan's text is made when the first of its name comes by. */
 export class PlanStatements {
@@ -100,8 +100,11 @@ function stepText(dialect: Dialect, step: Step, placeholders: Placeholders, gate
       const assignments = assignmentsText(step, placeholders);
       return `UPDATE ${table} SET ${assignments} WHERE ${gated(conditionsText(step, placeholders))} RETURNING 1`;
     }
-    case 'delete':
-      return `DELETE FROM ${table} WHERE ${gated(conditionsText(step, placeholders))} RETURNING 1`;
+    case 'delete': {
+      const conditions = conditionsText(step, placeholders);
+      const owners = step.of === undefined ? '' : ` AND ${ownersText(dialect, step.of, placeholders)}`;
+      return `DELETE FROM ${table} WHERE ${gated(conditions + owners)} RETURNING 1`;
+    }
     case 'hold': {
       const lock = step.stays === 'undeleted' ? 'FOR KEY SHARE' : 'FOR SHARE';
       return `SELECT 1 FROM ${table} WHERE ${gated(conditionsText(step, placeholders))} ${lock}`;
@@ -113,4 +116,8 @@ function stepText(dialect: Dialect, step: Step, placeholders: Placeholders, gate
       return `INSERT INTO ${table} (${columns}) ${gatedSource} RETURNING 1`;
     }
   }
+}
+
+function ownersText(dialect: Dialect, of: AnyOwners, placeholders: Placeholders): string {
+  return `${of.column} IN (SELECT id FROM ${dialect.table(of.table)} WHERE ${conditionsText(of, placeholders)})`;
 }

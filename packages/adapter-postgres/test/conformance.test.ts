@@ -102,6 +102,10 @@ const tables = [
   'image_types',
   'os_versions',
   'platforms',
+  'deployments',
+  'project_environments',
+  'apps',
+  'repos',
 ] as const;
 
 function rawDatabase({ query, schema }: Database): RawDatabase {

@@ -2,7 +2,7 @@
  * The races that wrong designs lose, each brought about on purpose: one writer has done its write and not committed, the other comes and waits
  * for its lock with a snapshot that is older than the commit. What it decides then must be true after it.
  */
-import type { Written } from '@vivarium/core/storage';
+import type { Deployment, StoredProjectEnvironment, StoredRepo, Written } from '@vivarium/core/storage';
 import { describeOnEngines } from '@vivarium/engines/vitest';
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
@@ -317,6 +317,118 @@ await describeOnEngines(servers, (engine) => {
       expect((await unwrap(storage.environments.get(org, refOf(a)))).found?.variables).toEqual([
         { key: 'K', value: 'first' },
       ]);
+    });
+
+    describe('of deployments', () => {
+      const at = later();
+      const stored = () => ({ id: randomUUID(), version: 1, createdAt: at, updatedAt: at });
+      const register = async (): Promise<StoredRepo> => {
+        const fullName = `acme/${randomUUID()}`;
+        const repo = { ...stored(), provider: 'github', fullName, nameKey: fullName, defaultBranch: 'main' };
+        expect(await unwrap(storage.deployments.createRepo({ repo, change: change(org) }))).toEqual(done);
+        return repo;
+      };
+      const createApp = (of: Pick<Inside, 'deployments'>, projectId: string, repoId: string) => {
+        const app = { ...stored(), projectId, repoId, name: 'Shop', entrypoint: null };
+        return unwrap(of.deployments.createApp({ app, change: change(org) }));
+      };
+      const place = (projectId: string, repoId: string): StoredProjectEnvironment => ({
+        ...stored(),
+        projectId,
+        repoId,
+        environment: 'production',
+        type: 'production',
+        branch: null,
+        pullRequest: null,
+        managedBy: null,
+        deploymentSequence: 0,
+        latestDeployment: null,
+        activeDeployment: null,
+        activeSequence: 0,
+      });
+      const createPlace = (of: Pick<Inside, 'deployments'>, projectId: string, repoId: string) =>
+        unwrap(of.deployments.createEnvironment({ environment: place(projectId, repoId), change: change(org) }));
+      const removeRepo = (of: Pick<Inside, 'deployments'>, repo: StoredRepo) =>
+        unwrap(of.deployments.deleteRepo({ repo, change: change(org) }));
+      const removeProject = (of: Pick<Inside, 'projects'>, one: Awaited<ReturnType<typeof given>>['project']) =>
+        unwrap(of.projects.delete({ project: one, change: change(org) }));
+
+      test.each(Object.entries({ app: createApp, environment: createPlace }))(
+        'no %s comes to a repository or a project that goes',
+        async (_what, come) => {
+          const [{ project: owner }, repo] = [await given(storage, org), await register()];
+          expect(
+            await overtaken(
+              (inside) => removeRepo(inside, repo),
+              'COMMIT',
+              () => come(storage, owner.id, repo.id),
+            ),
+          ).toEqual(refused('gone'));
+          const staying = await register();
+          expect(
+            await overtaken(
+              (inside) => removeProject(inside, owner),
+              'COMMIT',
+              () => come(storage, owner.id, staying.id),
+            ),
+          ).toEqual(refused('gone'));
+        },
+      );
+
+      test('what has just come to a repository or a project goes with it', async () => {
+        const [{ project: owner }, { project: other }] = [await given(storage, org), await given(storage, org)];
+        const [repo, another] = [await register(), await register()];
+        expect(
+          await overtaken(
+            (inside) => createApp(inside, owner.id, repo.id),
+            'COMMIT',
+            () => removeRepo(storage, repo),
+          ),
+        ).toEqual(done);
+        expect(
+          await overtaken(
+            (inside) => createPlace(inside, other.id, another.id),
+            'COMMIT',
+            () => removeProject(storage, other),
+          ),
+        ).toEqual(done);
+        const page = { limit: 9, after: null };
+        const { deployments } = storage;
+        expect((await unwrap(deployments.listApps(org, { projectId: owner.id }, page))).items).toEqual([]);
+        expect((await unwrap(deployments.listEnvironments(org, { repoId: another.id }, page))).items).toEqual([]);
+      });
+
+      test('of two that start a deployment at one version one does, and no sequence is given twice', async () => {
+        const [{ project: owner }, repo] = [await given(storage, org), await register()];
+        const before = place(owner.id, repo.id);
+        await unwrap(storage.deployments.createEnvironment({ environment: before, change: change(org) }));
+        const start = (of: Pick<Inside, 'deployments'>) => {
+          const deployment: Deployment = {
+            id: randomUUID(),
+            projectEnvironmentId: before.id,
+            sequence: 1,
+            status: 'created',
+            gitRef: 'main',
+            sha: '0'.repeat(40),
+            url: null,
+            description: null,
+            rollbackOf: null,
+            configuration: null,
+            createdBy: { type: 'user', id: 'ada' },
+            deadline: at,
+            createdAt: at,
+            startedAt: null,
+            endedAt: null,
+            updatedAt: at,
+          };
+          const moved = { ...before, version: 2, deploymentSequence: 1, latestDeployment: deployment.id };
+          const move = { environment: moved, deployment, replaced: null, adds: true, expectedVersion: 1 };
+          return unwrap(of.deployments.move({ ...move, change: change(org) }));
+        };
+        expect(await overtaken(start, 'COMMIT', () => start(storage))).toEqual(refused('stale'));
+        const history = await unwrap(storage.deployments.history(org, before.id, { limit: 9, after: null }));
+        expect(history?.items.map(({ sequence }) => sequence)).toEqual([1]);
+      });
     });
   });
 });

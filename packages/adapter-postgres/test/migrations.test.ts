@@ -9,7 +9,12 @@ import type { PostgresConnection, PostgresStorage } from '../src/index.ts';
 import { everyEngine, servers } from './databases.ts';
 import { given, unwrap } from './making.ts';
 
-const names = ['0001_projects_environments_journal', '0002_data_keys_ephemeral_environments', '0003_builds'];
+const names = [
+  '0001_projects_environments_journal',
+  '0002_data_keys_ephemeral_environments',
+  '0003_builds',
+  '0004_deployments',
+];
 
 await describeOnEngines(everyEngine, (engine) => {
   describe(`[${engine.name}] migrations`, () => {
@@ -90,6 +95,7 @@ await describeOnEngines(everyEngine, (engine) => {
       expect(JSON.stringify(await shapeOf(byHand.schema))).toContain('vivarium_project_default');
       expect(JSON.stringify(await shapeOf(byHand.schema))).toContain('vivarium_instance_ended');
       expect(JSON.stringify(await shapeOf(byHand.schema))).toContain('vivarium_build_state_figures');
+      expect(JSON.stringify(await shapeOf(byHand.schema))).toContain('vivarium_project_environment_name');
       expect(await standing(byHand.storage)).toEqual(await standing(migrated.storage));
 
       await given(byHand.storage, 'o');

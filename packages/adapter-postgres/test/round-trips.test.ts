@@ -8,6 +8,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { buildReads, buildWrites } from '../../sql/test/build-calls.ts';
+import { deploymentReads, deploymentWrites } from '../../sql/test/deployment-calls.ts';
 import { ephemeralReads, ephemeralWrites } from '../../sql/test/ephemeral-calls.ts';
 import { postgresStorage } from '../src/index.ts';
 import type { PostgresStorage } from '../src/index.ts';
@@ -220,8 +221,8 @@ await describeOnEngines(servers, (engine) => {
       expect(await once(call)).toEqual([1, 1]);
     });
 
-    const sharedReads = Object.entries({ ...ephemeralReads, ...buildReads });
-    const sharedWrites = Object.entries({ ...ephemeralWrites, ...buildWrites }).map(
+    const sharedReads = Object.entries({ ...ephemeralReads, ...buildReads, ...deploymentReads });
+    const sharedWrites = Object.entries({ ...ephemeralWrites, ...buildWrites, ...deploymentWrites }).map(
       ([name, [, call]]) => [name, call] as const,
     );
     test.each([...sharedReads, ...sharedWrites])('%s takes one', async (_name, call) => {

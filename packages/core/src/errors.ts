@@ -2,6 +2,7 @@
  * Which errors each method can have. The result types, the reference in the docs and a test come from this one table.
  */
 import type { BuildNumberTaken, CatalogNameTaken, InUse } from './builds/errors.ts';
+import type { AppExists, HasLivePreviews, ManagedByPreview } from './deployments/errors.ts';
 import type { EnvironmentNameTaken, LastEnvironment } from './environments/errors.ts';
 import type {
   ActionNotDefined,
@@ -43,12 +44,14 @@ export interface ErrorByCode {
   access_denied: AccessDenied;
   action_not_defined: ActionNotDefined;
   action_required: ActionRequired;
+  app_exists: AppExists;
   build_number_taken: BuildNumberTaken;
   capacity_reached: CapacityReached;
   catalog_name_taken: CatalogNameTaken;
   change_in_progress: ChangeInProgress;
   change_superseded: ChangeSuperseded;
   environment_name_taken: EnvironmentNameTaken;
+  has_live_previews: HasLivePreviews;
   idempotency_mismatch: IdempotencyMismatch;
   illegal_transition: IllegalTransition;
   in_use: InUse;
@@ -58,6 +61,7 @@ export interface ErrorByCode {
   key_management_failure: KeyManagementFailure;
   last_environment: LastEnvironment;
   limit_reached: LimitReached;
+  managed_by_preview: ManagedByPreview;
   missing_variable: MissingVariable;
   not_configured: NotConfigured;
   not_found: NotFound;
@@ -160,6 +164,30 @@ export const methodErrors = {
   'ephemeral.secrets.readAll': [...read, 'not_found', 'invalid_token', ...sealing],
   'ephemeral.secrets.write': [...command, 'not_found', 'invalid_token', 'secret_access_denied', ...sealing],
   'ephemeral.sweep': read,
+
+  'deployments.repos.register': [...command, 'not_found'],
+  'deployments.repos.get': [...read, 'not_found'],
+  'deployments.repos.list': read,
+  'deployments.repos.delete': [...command, 'not_found', 'has_live_previews'],
+  'deployments.apps.create': [...command, 'not_found', 'app_exists'],
+  'deployments.apps.get': [...read, 'not_found'],
+  'deployments.apps.list': read,
+  'deployments.apps.update': [...command, 'not_found'],
+  'deployments.apps.delete': [...command, 'not_found', 'has_live_previews'],
+  'deployments.environments.ensure': [...command, 'not_found', 'managed_by_preview'],
+  'deployments.environments.get': [...read, 'not_found'],
+  'deployments.environments.getByName': [...read, 'not_found'],
+  'deployments.environments.getByBranch': read,
+  'deployments.environments.list': read,
+  'deployments.environments.delete': [...command, 'not_found', 'managed_by_preview'],
+  'deployments.start': [...command, 'not_found', 'managed_by_preview'],
+  'deployments.report': [...command, 'not_found', 'illegal_transition', 'managed_by_preview'],
+  'deployments.cancel': [...command, 'not_found', 'illegal_transition', 'managed_by_preview'],
+  'deployments.get': [...read, 'not_found'],
+  'deployments.latest': [...read, 'not_found'],
+  'deployments.history': [...read, 'not_found'],
+  'deployments.rollback': [...command, 'not_found', 'illegal_transition', 'managed_by_preview'],
+  'deployments.sweep': read,
 
   'builds.catalog.platforms.create': [...command, 'catalog_name_taken'],
   'builds.catalog.platforms.get': [...read, 'not_found'],

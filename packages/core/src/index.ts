@@ -133,6 +133,33 @@ export type { BuildStates } from './builds/states-service.ts';
 export type { SweptBuild } from './builds/sweep.ts';
 export type { JsonObject } from './kernel/json.ts';
 
+export { AppExists, HasLivePreviews, ManagedByPreview } from './deployments/errors.ts';
+export type { Apps } from './deployments/apps-service.ts';
+export type { ProjectEnvironments } from './deployments/environments-service.ts';
+export {
+  deployedStatuses,
+  deploymentEvents,
+  deploymentLifecycle,
+  deploymentStatuses,
+  legalDeploymentEvents,
+  openDeploymentStatuses,
+} from './deployments/lifecycle.ts';
+export type { DeploymentEvent, DeploymentStatus, DeploymentTransition } from './deployments/lifecycle.ts';
+export type {
+  App,
+  DeployedConfiguration,
+  Deployment,
+  ListedProjectEnvironment,
+  ProjectEnvironment,
+  ProjectEnvironmentType,
+  Repo,
+} from './deployments/model.ts';
+export { namespaceFor } from './deployments/namespace.ts';
+export type { Namespace } from './deployments/namespace.ts';
+export type { Repos } from './deployments/repos-service.ts';
+export type { DeploymentReport, EnvironmentSettings, NewDeployment } from './deployments/rules.ts';
+export type { Deployments, SweptDeployment } from './deployments/service.ts';
+
 export { KeyManagementFailure, UnsealingFailed } from './keys/errors.ts';
 export type { GeneratedDataKey, KeyManagement, WrappedDataKey, WrappingContext } from './keys/key-management.ts';
 export { localKeyring } from './keys/local-keyring.ts';

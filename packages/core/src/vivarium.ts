@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { v7 } from 'uuid';
 
 import { Builds } from './builds/service.ts';
+import { Deployments } from './deployments/service.ts';
 import { Environments } from './environments/service.ts';
 import { Keys } from './keys/service.ts';
 import type { KeyManagement } from './keys/key-management.ts';
@@ -53,6 +54,7 @@ export interface Client<Transaction = never> {
   readonly projects: Projects;
   readonly environments: Environments;
   readonly ephemeral: Ephemeral;
+  readonly deployments: Deployments;
   readonly builds: Builds;
   readonly journal: Journal;
   readonly keys: Keys;
@@ -132,6 +134,7 @@ function client<Transaction>(ports: Ports, who: Caller): Client<Transaction> {
     projects: new Projects(scope),
     environments: new Environments(scope),
     ephemeral: new Ephemeral(scope),
+    deployments: new Deployments(scope),
     builds: new Builds(scope),
     journal: new Journal(scope),
     keys: new Keys(scope),

@@ -129,6 +129,23 @@ export function forgetScope(orgId: string, scope: KeyScope): Step<never> {
   return { do: 'delete', table: 'data_keys', where: rowsOf(orgId, scope), rows: 'any' };
 }
 
+/**
+ * Part of deleting a project or a repository, whose apps go with it: forgets the keys of all of them. Comes before the deletion, which takes away what says
+ * whose keys these are.
+ */
+export function forgetApps(
+  orgId: string,
+  of: { readonly project_id: string } | { readonly repo_id: string },
+): Step<never> {
+  return {
+    do: 'delete',
+    table: 'data_keys',
+    where: { org_id: orgId, scope_type: 'app' },
+    of: { column: 'scope_id', table: 'apps', where: { org_id: orgId, ...of } },
+    rows: 'any',
+  };
+}
+
 function rowsOf(orgId: string, { type, id }: KeyScope) {
   return { org_id: orgId, scope_type: type, scope_id: id };
 }

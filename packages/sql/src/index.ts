@@ -6,6 +6,7 @@ export type { Migration, Recorded } from './migration.ts';
 export { stepsOf } from './plan.ts';
 export type { Delete, Hold, Insert, Plan, Step, Update, Value } from './plan.ts';
 export { assignmentsText, conditionsText, Placeholders, rowsText, stepValues } from './step-text.ts';
+export type { AnyOwners } from './step-text.ts';
 export { bindings, compile, statement } from './statement.ts';
 export type { Arguments, Parameter, Statement } from './statement.ts';
 export { sqlStorage } from './storage.ts';

@@ -59,8 +59,17 @@ export type Delete<T extends Table, Guard extends string> = OnTable<T> &
   Affecting<Guard> & {
     readonly do: 'delete';
     readonly where: Conditions<T>;
+    readonly of?: Owners<T>;
     readonly violations?: Violations<Guard>;
   };
+
+/**
+ * Narrows a deletion to what belongs to these rows of another table, whose ids stand in the column. For rows that go with their owners, which a cascade of
+ * those is about to take away: after it, nobody could say which they were.
+ */
+export type Owners<T extends Table> = {
+  [O in Table]: { readonly column: Column<T>; readonly table: O; readonly where: Conditions<O> };
+}[Table];
 
 /** The row exists, and stays until the write commits: `'undeleted'`, or `'unchanged'` as well. Holders never wait for one another. */
 export interface Hold<T extends Table, Guard extends string> extends OnTable<T> {
@@ -115,6 +124,9 @@ export const diagnosedColumns = {
   image_types: ['version'],
   builds: ['version', 'heartbeat_at'],
   build_failures: ['resolved'],
+  repos: ['version'],
+  apps: ['version'],
+  project_environments: ['version'],
 } as const satisfies { readonly [T in Table]?: readonly Column<T>[] };
 
 export type DiagnosedTable = keyof typeof diagnosedColumns;

@@ -3,7 +3,7 @@ import { compareBytes, maximumProjectDepth } from '@vivarium/core/storage';
 import type { Change, ProjectRepository, StoredEnvironment, StoredProject } from '@vivarium/core/storage';
 
 import { answer } from './answer.ts';
-import { forgetScope } from './data-keys.ts';
+import { forgetApps, forgetScope } from './data-keys.ts';
 import type { Dialect, Row } from './dialect.ts';
 import { environmentRow } from './environments.ts';
 import type { Diagnosis, NewRow, Step } from './plan.ts';
@@ -253,9 +253,9 @@ export function sqlProjects(session: Session, statements: ReturnType<typeof proj
       ),
 
     /**
-     * project, and with it its environments (cascade) → its data keys → journal. The tree is neither held nor moved on: children fail the foreign key here,
-     * a child on its way in waits for this row and then fails it there, and what goes was nobody's ancestor, so that no depth that
-     * anybody counted changes.
+     * data keys of its apps, and its own → project, and with it its environments, its apps and where they are deployed to (cascade) → journal. The tree is
+     * neither held nor moved on: children fail the foreign key here, a child on its way in waits for this row and then fails it there, and what goes was
+     * nobody's ancestor, so that no depth that anybody counted changes.
      */
     delete: ({ project, change }) =>
       answer(() =>
@@ -263,6 +263,8 @@ export function sqlProjects(session: Session, statements: ReturnType<typeof proj
           name: planName('projects.delete', change),
           orgId: change.orgId,
           steps: [
+            forgetApps(change.orgId, { project_id: project.id }),
+            forgetScope(change.orgId, { type: 'project', id: project.id }),
             {
               do: 'delete',
               table: 'projects',
@@ -271,7 +273,6 @@ export function sqlProjects(session: Session, statements: ReturnType<typeof proj
               else: 'stale',
               violations: { vivarium_project_parent: 'has_children' },
             },
-            forgetScope(change.orgId, { type: 'project', id: project.id }),
             ...journalSteps(change),
           ],
           key: change.key,

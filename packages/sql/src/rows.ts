@@ -48,7 +48,7 @@ export function toEnvironment(row: Row): LoadedEnvironment {
     name: text(row['name']),
     nameKey: text(row['name_key']),
     description: textOrNull(row['description']),
-    variables: toVariables(row),
+    variables: toVariables(text(row['id']), text(row['variables'])),
     version: Number(row['version']),
     createdAt: time(row['created_at']),
     updatedAt: time(row['updated_at']),
@@ -57,11 +57,11 @@ export function toEnvironment(row: Row): LoadedEnvironment {
 }
 
 /** Other tools may write variables. What is no list of variables fails with the environment's id, and never with what stands there. */
-function toVariables(row: Row): StoredVariables {
+export function toVariables(environmentId: string, json: string): StoredVariables {
   try {
-    return decodeVariables(text(row['variables']));
+    return decodeVariables(json);
   } catch (thrown) {
-    throw new StorageFailure(`the variables of environment ${text(row['id'])} cannot be read`, {
+    throw new StorageFailure(`the variables of environment ${environmentId} cannot be read`, {
       retryable: false,
       outcome: 'none',
       cause: isVivariumError(thrown) ? thrown : undefined,

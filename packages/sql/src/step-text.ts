@@ -3,9 +3,18 @@ import type { Dialect } from './dialect.ts';
 import type { Assignment, Below, Condition as Compared, Step, Value } from './plan.ts';
 import type { Parameter } from './statement.ts';
 import { columnType, tables } from './tables.ts';
-import type { ColumnType } from './tables.ts';
+import type { ColumnType, Table } from './tables.ts';
 
 type Condition = Compared | Below<string>;
+
+/** The rows of a table that a step is about, or their owners. */
+interface Which {
+  readonly table: Table;
+  readonly where: Readonly<Partial<Record<string, Condition>>>;
+}
+
+/** What a delete is narrowed to, whatever its table. */
+export type AnyOwners = Which & { readonly column: string };
 
 /** Makes a placeholder for the next value, and remembers its type. Shared by all steps that go into one statement. */
 export class Placeholders {
@@ -32,16 +41,14 @@ export function assignmentsText(step: Step & { readonly do: 'update' }, placehol
     .join(', ');
 }
 
-/** `where` of an update, a delete or a hold. */
-export function conditionsText(
-  step: Step & { readonly do: 'update' | 'delete' | 'hold' },
-  placeholders: Placeholders,
-): string {
-  return columnsOf<Condition>(step.where)
-    .map(([column, condition]) => {
+/** `where` of an update, a delete or a hold, or of the owners that a delete is about. `alias` where there are two tables. */
+export function conditionsText({ table, where }: Which, placeholders: Placeholders, alias?: string): string {
+  return columnsOf<Condition>(where)
+    .map(([name, condition]) => {
+      const column = alias === undefined ? name : `${alias}.${name}`;
       if (isPresence(condition)) return `${column} IS ${condition.present ? 'NOT NULL' : 'NULL'}`;
       if (isBelow(condition)) return `(${condition.below} IS NULL OR ${column} < ${condition.below})`;
-      return `${column} ${operatorOf(condition)} ${placeholders.next(column, columnType(step.table, column))}`;
+      return `${column} ${operatorOf(condition)} ${placeholders.next(name, columnType(table, name))}`;
     })
     .join(' AND ');
 }
@@ -62,7 +69,7 @@ export function rowsText(
 
 /**
  * The values of a step, put behind those that are there already, in the order in which the functions above ask for placeholders: set before
- * where. Every write comes by here, so it makes nothing that it does not give back.
+ * where, and where before the owners'. Every write comes by here, so it makes nothing that it does not give back.
  */
 export function stepValues(dialect: Dialect, step: Step, values: unknown[] = []): unknown[] {
   const types: Readonly<Record<string, ColumnType>> = tables[step.table];
@@ -83,12 +90,18 @@ export function stepValues(dialect: Dialect, step: Step, values: unknown[] = [])
       if (!isRelative(value)) bind(column, value);
     }
   }
-  const where: Readonly<Record<string, Condition>> = step.where;
+  operandsOf(dialect, step, values);
+  if (step.do === 'delete' && step.of !== undefined) operandsOf(dialect, step.of, values);
+  return values;
+}
+
+function operandsOf(dialect: Dialect, { table, where }: Which, values: unknown[]): void {
   for (const column of Object.keys(where)) {
     const condition = where[column]!;
-    if (hasOperand(condition)) bind(column, operandOf(condition));
+    if (!hasOperand(condition)) continue;
+    const value = operandOf(condition);
+    values.push(value === null ? null : dialect.bind(columnType(table, column), value));
   }
-  return values;
 }
 
 const columnsOf = <T>(columns: Partial<Record<string, T>>) => Object.entries(columns) as [string, T][];

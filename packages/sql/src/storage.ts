@@ -4,6 +4,7 @@ import { answer } from './answer.ts';
 import { buildStatements, sqlBuilds } from './builds.ts';
 import { catalogStatements, sqlCatalog } from './catalog.ts';
 import { dataKeyStatements, sqlDataKeys } from './data-keys.ts';
+import { deploymentStatements, sqlDeployments } from './deployments.ts';
 import type { Engine, Executor } from './dialect.ts';
 import { environmentStatements, sqlEnvironments } from './environments.ts';
 import { ephemeralStatements, sqlEphemeral } from './ephemeral.ts';
@@ -20,6 +21,7 @@ export function sqlStorage<Transaction>(engine: Engine<Transaction>): Required<S
     ephemeral: ephemeralStatements(dialect),
     catalog: catalogStatements(dialect),
     builds: buildStatements(dialect),
+    deployments: deploymentStatements(dialect),
     journal: journalStatements(dialect),
     dataKeys: dataKeyStatements(dialect),
     diagnosis: diagnosisStatements(dialect),
@@ -32,6 +34,7 @@ export function sqlStorage<Transaction>(engine: Engine<Transaction>): Required<S
       ephemeral: sqlEphemeral(session, statements.ephemeral),
       catalog: sqlCatalog(session, statements.catalog),
       builds: sqlBuilds(session, statements.builds),
+      deployments: sqlDeployments(session, statements.deployments),
       journal: sqlJournal(session, statements.journal),
       dataKeys: sqlDataKeys(session, statements.dataKeys),
     };

@@ -314,6 +314,71 @@ export const tables = {
     created_at: 'time',
     updated_at: 'time',
   },
+  repos: {
+    id: 'uuid',
+    org_id: 'text',
+    provider: 'text',
+    full_name: 'text',
+    name_key: 'text',
+    default_branch: 'text',
+    version: 'integer',
+    created_at: 'time',
+    updated_at: 'time',
+  },
+  apps: {
+    id: 'uuid',
+    org_id: 'text',
+    project_id: 'uuid',
+    repo_id: 'uuid',
+    name: 'text',
+    entrypoint: 'text',
+    version: 'integer',
+    created_at: 'time',
+    updated_at: 'time',
+  },
+  project_environments: {
+    id: 'uuid',
+    org_id: 'text',
+    project_id: 'uuid',
+    repo_id: 'uuid',
+    environment: 'text',
+    type: 'text',
+    branch: 'text',
+    pull_request: 'integer',
+    /** The app whose previews drive it. */
+    managed_by: 'uuid',
+    /** How many rows of history there are: the sequence of the newest. */
+    deployment_sequence: 'integer',
+    latest_deployment: 'uuid',
+    active_deployment: 'uuid',
+    active_sequence: 'integer',
+    version: 'integer',
+    created_at: 'time',
+    updated_at: 'time',
+  },
+  deployments: {
+    org_id: 'text',
+    project_environment_id: 'uuid',
+    sequence: 'integer',
+    id: 'uuid',
+    status: 'text',
+    git_ref: 'text',
+    sha: 'text',
+    url: 'text',
+    description: 'text',
+    rollback_of: 'uuid',
+    /** The configuration environment as it was: it may have changed, or have been deleted since. */
+    configuration_environment_id: 'uuid',
+    configuration_version: 'integer',
+    configuration_digest: 'text',
+    created_by_type: 'text',
+    created_by: 'text',
+    deadline: 'time',
+    started_at: 'time',
+    ended_at: 'time',
+    created_at: 'time',
+    updated_at: 'time',
+  },
 } as const satisfies Record<string, Record<string, ColumnType>>;
 
 export type Table = keyof typeof tables;
@@ -352,4 +417,12 @@ export type Constraint =
   | 'vivarium_build_project'
   | 'vivarium_build_platform'
   | 'vivarium_build_os_version'
-  | 'vivarium_build_image_type';
+  | 'vivarium_build_image_type'
+  | 'vivarium_repo_name'
+  | 'vivarium_app_pair'
+  | 'vivarium_app_project'
+  | 'vivarium_app_repo'
+  | 'vivarium_project_environment_name'
+  | 'vivarium_project_environment_project'
+  | 'vivarium_project_environment_repo'
+  | 'vivarium_deployment';

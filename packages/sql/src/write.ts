@@ -95,6 +95,9 @@ export function diagnosisStatements(dialect: Dialect) {
       image_types: ofRow('image_types'),
       builds: ofRow('builds'),
       build_failures: ofRow('build_failures'),
+      repos: ofRow('repos'),
+      apps: ofRow('apps'),
+      project_environments: ofRow('project_environments'),
     } satisfies Record<DiagnosedTable, Statement>,
   };
 }

@@ -1,8 +1,10 @@
 /** What every plan has to keep to, whichever engine runs it: looked at as data, before any engine has seen it. */
 import { ok } from '@vivarium/core/storage';
 import type {
+  App,
   BuildFailure,
   Change,
+  Deployment,
   Storage,
   Stored,
   StoredBuild,
@@ -11,6 +13,8 @@ import type {
   StoredEnvironment,
   StoredPlan,
   StoredProject,
+  StoredProjectEnvironment,
+  StoredRepo,
   Written,
 } from '@vivarium/core/storage';
 import { randomUUID } from 'node:crypto';
@@ -108,6 +112,64 @@ const project = (parentProjectId: string | null = null): StoredProject => ({
   createdAt: at,
   updatedAt: at,
 });
+const versioned = () => ({ id: randomUUID(), version: 2, createdAt: at, updatedAt: at });
+const repo = (): StoredRepo => ({
+  ...versioned(),
+  provider: 'github',
+  fullName: 'acme/Shop',
+  nameKey: 'acme/shop',
+  defaultBranch: 'main',
+});
+const app = (): App => ({
+  ...versioned(),
+  projectId: randomUUID(),
+  repoId: randomUUID(),
+  name: 'Shop',
+  entrypoint: null,
+});
+const place = (): StoredProjectEnvironment => ({
+  ...versioned(),
+  projectId: randomUUID(),
+  repoId: randomUUID(),
+  environment: 'production',
+  type: 'production',
+  branch: 'main',
+  pullRequest: null,
+  managedBy: null,
+  deploymentSequence: 1,
+  latestDeployment: randomUUID(),
+  activeDeployment: null,
+  activeSequence: 0,
+});
+const deployment = (): Deployment => ({
+  id: randomUUID(),
+  projectEnvironmentId: randomUUID(),
+  sequence: 1,
+  status: 'created',
+  gitRef: 'main',
+  sha: '0'.repeat(40),
+  url: null,
+  description: null,
+  rollbackOf: null,
+  configuration: null,
+  createdBy: { type: 'user', id: 'ada' },
+  deadline: at,
+  createdAt: at,
+  startedAt: null,
+  endedAt: null,
+  updatedAt: at,
+});
+const deploying = (adds: boolean, replaced: Deployment | null): Call => {
+  return ({ deployments }, made) =>
+    deployments.move({
+      environment: place(),
+      deployment: deployment(),
+      replaced,
+      adds,
+      expectedVersion: 1,
+      change: made,
+    });
+};
 
 type Call = (storage: Storage, change: Change) => Stored<Written<string>>;
 const creating = (count: number, treeVersion: number | null): Call => {
@@ -245,14 +307,34 @@ const calls: Readonly<Record<string, Call>> = {
   'builds.attachManifest': ({ builds }, made) =>
     builds.attachManifest({ build: build(), manifest: '{}', expectedVersion: 1, change: made }),
   'builds.resolveFailure': ({ builds }, made) => builds.resolveFailure({ failure: failure(1), change: made }),
+  'deployments.createRepo': ({ deployments }, made) => deployments.createRepo({ repo: repo(), change: made }),
+  'deployments.writeRepo': ({ deployments }, made) =>
+    deployments.writeRepo({ repo: repo(), expectedVersion: 1, change: made }),
+  'deployments.deleteRepo': ({ deployments }, made) => deployments.deleteRepo({ repo: repo(), change: made }),
+  'deployments.createApp': ({ deployments }, made) => deployments.createApp({ app: app(), change: made }),
+  'deployments.writeApp': ({ deployments }, made) =>
+    deployments.writeApp({ app: app(), expectedVersion: 1, change: made }),
+  'deployments.deleteApp': ({ deployments }, made) => deployments.deleteApp({ app: app(), change: made }),
+  'deployments.createEnvironment': ({ deployments }, made) =>
+    deployments.createEnvironment({ environment: place(), change: made }),
+  'deployments.writeEnvironment': ({ deployments }, made) =>
+    deployments.writeEnvironment({ environment: place(), previousBranch: null, expectedVersion: 1, change: made }),
+  'deployments.deleteEnvironment': ({ deployments }, made) =>
+    deployments.deleteEnvironment({ environment: place(), change: made }),
+  'deployments.move of one that starts': deploying(true, null),
+  'deployments.move of one that goes on': deploying(false, null),
+  'deployments.move of one that takes the place of another': deploying(false, deployment()),
   'journal.append': ({ journal }, made) => journal.append(made),
 };
 
-/** Owners before what they own. Whoever locks in another order waits for those who wait for him. */
+/**
+ * Owners before what they own. Whoever locks in another order waits for those who wait for him. Data keys come before the owner that they go with: a cascade
+ * takes away what says whose they are.
+ */
 const lockOrder = [
   'org_trees',
-  'projects',
   'data_keys',
+  'projects',
   'environments',
   'platforms',
   'image_types',
@@ -260,6 +342,10 @@ const lockOrder = [
   'builds',
   'build_states',
   'build_failures',
+  'repos',
+  'apps',
+  'project_environments',
+  'deployments',
   'journal',
   'journal_queue',
   'idempotency_keys',
@@ -269,7 +355,8 @@ function textOf(step: Step): { readonly text: string; readonly placeholders: Pla
   const placeholders = new Placeholders(dialect);
   const set = step.do === 'update' ? assignmentsText(step, placeholders) : '';
   const rest = step.do === 'insert' ? JSON.stringify(rowsText(step, placeholders)) : conditionsText(step, placeholders);
-  return { text: `${step.do} ${step.table} ${set} ${rest}`, placeholders };
+  const owners = step.do === 'delete' && step.of !== undefined ? conditionsText(step.of, placeholders) : '';
+  return { text: `${step.do} ${step.table} ${set} ${rest} ${owners}`, placeholders };
 }
 
 describe.each(Object.entries(calls))('the plan of %s', (_name, call) => {
@@ -291,6 +378,7 @@ describe.each(Object.entries(calls))('the plan of %s', (_name, call) => {
   test('stays in its org with every step', async () => {
     for (const step of stepsOf(await planned(true))) {
       const named = step.do === 'insert' ? step.rows : [step.where];
+      if (step.do === 'delete' && step.of !== undefined) expect(step.of.where).toMatchObject({ org_id: 'o' });
       for (const row of named) expect(row).toMatchObject({ org_id: 'o' });
     }
   });

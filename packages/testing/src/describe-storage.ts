@@ -16,6 +16,10 @@ import { testCanary } from './canary.ts';
 import { testChaos } from './chaos.ts';
 import { testDataKeysPort } from './data-keys-port.ts';
 import { testDelivery } from './delivery.ts';
+import { testDeployments } from './deployments.ts';
+import { testDeploymentErrors } from './deployments-errors.ts';
+import { testDeploymentRaces } from './deployments-races.ts';
+import { testDeploymentsPort } from './deployments-port.ts';
 import { testEnvironments } from './environments.ts';
 import { testEphemeral } from './ephemeral.ts';
 import { testEphemeralPort } from './ephemeral-port.ts';
@@ -48,17 +52,21 @@ const themes: readonly ((suite: Suite) => void)[] = [
   testBuilds,
   testBuildImport,
   testBuildStats,
+  testDeployments,
   testDataKeysPort,
   testEphemeralPort,
   testBuildsPort,
+  testDeploymentsPort,
   testErrors,
   testEphemeralErrors,
   testBuildErrors,
+  testDeploymentErrors,
   testKeys,
   testCanary,
   testRaces,
   testBuildRaces,
   testBuildContest,
+  testDeploymentRaces,
   testChaos,
   testModel,
   testErrorTable,

@@ -2,6 +2,8 @@ import type { Client, CommandOptions, Method, ResultAsync, VivariumError } from 
 
 import { everyBuildCommand, everyBuildRead } from './every-build-call.ts';
 import type { BuildCommandMethod } from './every-build-call.ts';
+import { everyDeploymentCommand, everyDeploymentRead } from './every-deployment-call.ts';
+import type { DeploymentCommandMethod } from './every-deployment-call.ts';
 import { everyEphemeralCommand, everyEphemeralRead } from './every-ephemeral-call.ts';
 import type { EphemeralCommandMethod } from './every-ephemeral-call.ts';
 import type { World } from './world.ts';
@@ -25,12 +27,14 @@ const commandMethods = [
   'environments.delete',
 ] as const satisfies readonly Method[];
 
-export type CommandMethod = (typeof commandMethods)[number] | EphemeralCommandMethod | BuildCommandMethod;
+export type CommandMethod =
+  (typeof commandMethods)[number] | EphemeralCommandMethod | BuildCommandMethod | DeploymentCommandMethod;
 
 export const everyCommandMethod: readonly CommandMethod[] = [
   ...commandMethods,
   ...(Object.keys(everyEphemeralCommand) as EphemeralCommandMethod[]),
   ...(Object.keys(everyBuildCommand) as BuildCommandMethod[]),
+  ...(Object.keys(everyDeploymentCommand) as DeploymentCommandMethod[]),
 ];
 
 /** One call of each command that succeeds once in a new world; `other` is the same command with another input. */
@@ -126,6 +130,7 @@ export const everyCommand: Readonly<
   },
   ...everyEphemeralCommand,
   ...everyBuildCommand,
+  ...everyDeploymentCommand,
 };
 
 const read: Readonly<Record<Exclude<Method, CommandMethod>, (client: Client<unknown>, world: World) => Answer>> = {
@@ -150,6 +155,7 @@ const read: Readonly<Record<Exclude<Method, CommandMethod>, (client: Client<unkn
   'journal.prune': (client) => client.journal.prune({ before: new Date('2001-01-01T00:00:00Z'), undelivered: 'drop' }),
   ...everyEphemeralRead,
   ...everyBuildRead,
+  ...everyDeploymentRead,
 };
 
 /** One call of every method that succeeds in a new world, commands last. */

@@ -259,7 +259,7 @@ function written(answer: unknown): unknown {
 function losingAnswers(storage: Storage<unknown>): Storage<unknown> {
   const lost = <T>(written: ResultAsync<T, StorageFailure>): ResultAsync<T, StorageFailure> =>
     written.andThen(() => err(new StorageFailure('the connection was lost', { retryable: true, outcome: 'unknown' })));
-  const { projects, environments, ephemeral, catalog, builds } = storage;
+  const { projects, environments, ephemeral, catalog, builds, deployments } = storage;
   return {
     ...storage,
     catalog: {
@@ -275,6 +275,19 @@ function losingAnswers(storage: Storage<unknown>): Storage<unknown> {
       move: (command) => lost(builds.move(command)),
       attachManifest: (command) => lost(builds.attachManifest(command)),
       resolveFailure: (command) => lost(builds.resolveFailure(command)),
+    },
+    deployments: {
+      ...deployments,
+      createRepo: (command) => lost(deployments.createRepo(command)),
+      writeRepo: (command) => lost(deployments.writeRepo(command)),
+      deleteRepo: (command) => lost(deployments.deleteRepo(command)),
+      createApp: (command) => lost(deployments.createApp(command)),
+      writeApp: (command) => lost(deployments.writeApp(command)),
+      deleteApp: (command) => lost(deployments.deleteApp(command)),
+      createEnvironment: (command) => lost(deployments.createEnvironment(command)),
+      writeEnvironment: (command) => lost(deployments.writeEnvironment(command)),
+      deleteEnvironment: (command) => lost(deployments.deleteEnvironment(command)),
+      move: (command) => lost(deployments.move(command)),
     },
     ephemeral: {
       ...ephemeral,

@@ -6,6 +6,8 @@ import { codeOf, refused } from './answers.ts';
 import { everyCall } from './every-call.ts';
 import { failedHistory, referencesIn } from './every-build-call.ts';
 import { buildsSnapshot } from './builds-making.ts';
+import { deploymentsSnapshot } from './deployments-making.ts';
+import { commit } from './every-deployment-call.ts';
 import { everything } from './paging.ts';
 import type { Suite } from './suite.ts';
 import { makeWorld } from './world.ts';
@@ -59,10 +61,14 @@ const emptyElsewhere = new Set<string>([
   'builds.catalog.osVersions.list',
   'builds.catalog.imageTypes.list',
   'builds.list',
+  'deployments.repos.list',
+  'deployments.apps.list',
+  'deployments.environments.list',
+  'deployments.environments.getByBranch',
 ]);
 
 /** Those of them that list something of the caller's own, whatever they are given. */
-const listsOwn = /^ephemeral\.types\.list$|^builds\.catalog\./;
+const listsOwn = /^ephemeral\.types\.list$|^builds\.catalog\.|^deployments\.repos\.list$/;
 
 /** What works on the caller's own org, whatever it is given. */
 const atHome = new Set([
@@ -81,6 +87,8 @@ const atHome = new Set([
   'builds.catalog.imageTypes.getByName',
   'builds.getByNumber',
   'builds.sweep',
+  'deployments.repos.register',
+  'deployments.sweep',
 ]);
 
 /** Orgs share nothing, whatever they are called. */
@@ -138,6 +146,21 @@ export function testIsolation(suite: Suite): void {
               client.builds.import({ buildNumber: 'mixed', ...mixed, ...failedHistory() }),
             ];
           }),
+          ...[
+            { projectId: mine.child.id, repoId: foreign.repo.id },
+            { projectId: foreign.child.id, repoId: mine.repo.id },
+          ].flatMap((mixed) => [
+            client.deployments.apps.create({ ...mixed, name: 'Mixed' }),
+            client.deployments.environments.ensure({ ...mixed, environment: 'mixed' }),
+          ]),
+          client.deployments.start({
+            projectEnvironmentId: mine.production.id,
+            gitRef: 'main',
+            sha: commit('e'),
+            configuration: { environmentId: foreign.staging.id },
+          }),
+          client.deployments.rollback({ projectEnvironmentId: mine.production.id, to: foreign.live.id }),
+          client.deployments.rollback({ projectEnvironmentId: foreign.production.id, to: mine.live.id }),
         ]) {
           expect(await codeOf(answer)).toBe('not_found');
         }
@@ -213,9 +236,12 @@ export function testIsolation(suite: Suite): void {
 }
 
 /** What a list of another org could show of this one. */
-function idsOf({ type, draft, cordoned, platform, osVersion, imageType, spare, running, failed }: World) {
+function idsOf(world: World) {
+  const { type, draft, cordoned, platform, osVersion, imageType, spare, running, failed } = world;
   const entries = [platform, osVersion, imageType, spare.platform, spare.osVersion, spare.imageType];
-  return [type, draft, cordoned, running, failed, ...entries].map(({ id }) => id);
+  const { repo, spareRepo, app, spareApp, production, preview } = world;
+  const places = [repo, spareRepo, app, spareApp, production, preview];
+  return [type, draft, cordoned, running, failed, ...entries, ...places].map(({ id }) => id);
 }
 
 /** Everything that an org can see of itself. */
@@ -236,6 +262,7 @@ async function snapshot(client: Client<unknown>): Promise<unknown> {
     parked,
     ...(await ephemeralSnapshot(client)),
     ...(await buildsSnapshot(client)),
+    ...(await deploymentsSnapshot(client)),
   };
 }
 

@@ -3,6 +3,7 @@ import type { JournalEntry, Method } from '@vivarium/core';
 import { describe, expect, test } from 'vitest';
 
 import { buildEntries } from './builds-journal.ts';
+import { deploymentEntries } from './deployments-journal.ts';
 import { everyCall, everyCommand, everyCommandMethod } from './every-call.ts';
 import type { CommandMethod } from './every-call.ts';
 import { ephemeralEntries } from './ephemeral-journal.ts';
@@ -24,7 +25,10 @@ export interface Expected {
     | 'image_type'
     | 'milestone_plan'
     | 'build'
-    | 'build_failure';
+    | 'build_failure'
+    | 'repo'
+    | 'app'
+    | 'project_environment';
   /** `null`: moves no version, and is a stream of its own. */
   readonly sequence: number | null | ((world: World) => number);
   /** `null`: something new, which has an id of its own. */
@@ -36,6 +40,7 @@ export interface Expected {
 const entries: Readonly<Record<CommandMethod, Expected>> = {
   ...ephemeralEntries,
   ...buildEntries,
+  ...deploymentEntries,
   'projects.create': {
     action: 'project.created',
     subject: 'project',

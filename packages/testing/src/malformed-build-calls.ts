@@ -1,53 +1,25 @@
 import type { Method } from '@vivarium/core';
 
+import {
+  descriptions,
+  id,
+  ids,
+  made,
+  missing,
+  names,
+  pages,
+  versioned,
+  within,
+  wrongIds,
+} from './malformed-arguments.ts';
 import type { MalformedCall } from './malformed-calls.ts';
 
-const id = '00000000-0000-7000-8000-000000000001';
-
-const ids = (...rest: readonly unknown[]): readonly MalformedCall[] =>
-  [undefined, null, 1, '', 'not an id', `${id}\n`, { id }].map((given) => ({ args: [given, ...rest], path: 'id' }));
-const within = (input: object, field: string, values: readonly unknown[], ...before: readonly unknown[]) =>
-  values.map((value) => ({ args: [...before, { ...input, [field]: value }], path: field }));
-
-const wrongIds = [7, '', 'x', `${id} `];
-const names = [1, '', '   ', 'x'.repeat(101), 'a\0b', 'a\nb', '\ud800'];
-const missing = [undefined, null];
-const descriptions = [1, 'x'.repeat(501), 'a\0b', '\udfff'];
 const states = [undefined, null, -1, 101, 1.5, '5', Number.NaN];
 const messages = [undefined, null, 1, '', ' \n', 'x'.repeat(2_001), 'a\0b', '\ud800'];
 const times = [1, '2024-01-01', new Date(Number.NaN), new Date('-000001-01-01T00:00:00Z'), new Date(8.64e15)];
 const versions = [-1, 1.5, '8', 1_000_001];
 const statuses = [null, '', 'started', 'constructor', ['running']];
 
-const keyed = (input: object, ...before: readonly unknown[]): readonly MalformedCall[] => [
-  ...within(input, 'idempotencyKey', ['', 7, 'x'.repeat(256), 'a\0'], ...before),
-  ...within(input, 'signal', [{}, 1], ...before),
-  { args: [...before, { ...input, unknown: 1 }], path: '' },
-  { args: [...before, null], path: '' },
-  { args: [...before, [input]], path: '' },
-];
-const versioned = (input: object, ...before: readonly unknown[]): readonly MalformedCall[] => [
-  ...keyed(input, ...before),
-  ...within(input, 'expectedVersion', [0, 1.5, '1', null], ...before),
-];
-const made = (input: object, ...before: readonly unknown[]): readonly MalformedCall[] => [
-  ...keyed(input, ...before),
-  { args: [...before, { ...input, expectedVersion: 1 }], path: '' },
-  { args: before, path: '' },
-];
-const cursor = (list: string, position: unknown) => Buffer.from(JSON.stringify([list, position])).toString('base64url');
-const pages = (input: object, list: string, wrongPositions: readonly unknown[], ...before: readonly unknown[]) => [
-  ...within(input, 'limit', [0, -1, 101, 1.5, '10', null], ...before),
-  ...within(input, 'cursor', [1, '', 'x', 'A'.repeat(5_000)], ...before),
-  ...within(
-    input,
-    'cursor',
-    wrongPositions.map((position) => cursor(list, position)),
-    ...before,
-  ),
-  { args: [...before, { ...input, unknown: 1 }], path: '' },
-  { args: [...before, null], path: '' },
-];
 /** Positions that a database would stumble over. */
 const placesInTime = [
   null,

@@ -1,6 +1,7 @@
 import type { Method } from '@vivarium/core';
 
 import { malformedBuildCalls } from './malformed-build-calls.ts';
+import { malformedDeploymentCalls } from './malformed-deployment-calls.ts';
 import { malformedEphemeralCalls } from './malformed-ephemeral-calls.ts';
 
 /** Arguments that a method has to refuse, and the path of the issue that it names. */
@@ -243,4 +244,5 @@ export const malformedCalls: Readonly<Record<Method, readonly MalformedCall[]>> 
   ],
   ...malformedEphemeralCalls,
   ...malformedBuildCalls,
+  ...malformedDeploymentCalls,
 };

@@ -1,9 +1,11 @@
 import { stateChangeTypes, unwrap } from '@vivarium/core';
 import type {
+  App,
   Build,
   BuildFailure,
   BuildWithManifest,
   Client,
+  Deployment,
   Environment,
   EnvironmentType,
   ImageType,
@@ -11,11 +13,14 @@ import type {
   OsVersion,
   Platform,
   Project,
+  ProjectEnvironment,
+  Repo,
   SecretBearer,
   StateChange,
 } from '@vivarium/core';
 
 import { failedHistory, packerManifest } from './every-build-call.ts';
+import { commit } from './every-deployment-call.ts';
 import { recordingRunner } from './pipelines.ts';
 
 /** The runner of all worlds: it remembers tokens by the ids of changes, which no two tests share. */
@@ -59,6 +64,21 @@ export interface World {
   readonly failed: BuildWithManifest;
   /** That failure, which nobody has resolved. */
   readonly failure: BuildFailure;
+  /** Registered twice. */
+  readonly repo: Repo;
+  /** Nothing but `spareApp` is of it. Registered twice. */
+  readonly spareRepo: Repo;
+  /** Of `project` and `repo`, changed once; that of `project` and `spareRepo`. */
+  readonly app: App;
+  readonly spareApp: App;
+  /** Of `project` and `repo`; its branch is main. */
+  readonly production: ProjectEnvironment;
+  /** `pr-42`, where nothing has been deployed. */
+  readonly preview: ProjectEnvironment;
+  /** The deployments of `production`: one that was live, the one that is, and one that is running. */
+  readonly deployed: Deployment;
+  readonly live: Deployment;
+  readonly deploying: Deployment;
 }
 
 /** Makes one of everything; leaves the two projects' journal entries parked. The client's pipelines have to be `worldRunner`. */
@@ -94,11 +114,19 @@ export async function makeWorld(client: Client<unknown>): Promise<World> {
     parkedEntryId: parked.items[0]!.entry.id,
     ...(await makeEphemeralWorld(client)),
     ...(await makeBuildWorld(client, project.id)),
+    ...(await makeDeploymentWorld(client, project.id)),
   };
 }
 
 type BuildWorld = Pick<World, 'platform' | 'osVersion' | 'imageType' | 'spare' | 'running' | 'failed' | 'failure'>;
-type EphemeralWorld = Omit<World, 'project' | 'child' | 'development' | 'staging' | 'parkedEntryId' | keyof BuildWorld>;
+type DeploymentWorld = Pick<
+  World,
+  'repo' | 'spareRepo' | 'app' | 'spareApp' | 'production' | 'preview' | 'deployed' | 'live' | 'deploying'
+>;
+type EphemeralWorld = Omit<
+  World,
+  'project' | 'child' | 'development' | 'staging' | 'parkedEntryId' | keyof BuildWorld | keyof DeploymentWorld
+>;
 
 async function makeEphemeralWorld({ ephemeral }: Client<unknown>): Promise<EphemeralWorld> {
   const { types, instances, stateChanges, secrets } = ephemeral;
@@ -175,4 +203,43 @@ async function makeBuildWorld({ builds }: Client<unknown>, projectId: string): P
   const failed = await unwrap(builds.attachPackerManifest(old.id, packerManifest));
   const { items } = await unwrap(builds.listFailures({ buildId: failed.id }));
   return { platform, osVersion, imageType, spare, running, failed, failure: items[0]! };
+}
+
+async function makeDeploymentWorld({ deployments }: Client<unknown>, projectId: string): Promise<DeploymentWorld> {
+  const { repos, apps, environments } = deployments;
+  const registerTwice = async (fullName: string) => {
+    await unwrap(repos.register({ provider: 'github', fullName }));
+    return unwrap(repos.register({ provider: 'github', fullName, defaultBranch: 'trunk' }));
+  };
+  const repo = await registerTwice('acme/shop');
+  const spareRepo = await registerTwice('acme/spare');
+  const made = await unwrap(apps.create({ projectId, repoId: repo.id, name: 'Shop' }));
+  const app = await unwrap(apps.update(made.id, { entrypoint: 'apps/shop' }));
+  const spareApp = await unwrap(apps.create({ projectId, repoId: spareRepo.id, name: 'Spare' }));
+
+  const of = { projectId, repoId: repo.id };
+  const preview = await unwrap(environments.ensure({ ...of, environment: 'pr-42', branch: 'feature' }));
+  const { id } = await unwrap(environments.ensure({ ...of, environment: 'production', branch: 'main' }));
+  const start = (digit: string) =>
+    unwrap(deployments.start({ projectEnvironmentId: id, gitRef: 'main', sha: commit(digit) }));
+  const now = ({ id: deploymentId }: Deployment) => unwrap(deployments.get(deploymentId));
+  const deployed = await start('a');
+  const live = await start('b');
+  for (const { id: deploymentId } of [deployed, live]) {
+    await unwrap(deployments.report(deploymentId, { status: 'running' }));
+    await unwrap(deployments.report(deploymentId, { status: 'success', url: 'https://shop.example.com' }));
+  }
+  const { id: deployingId } = await start('c');
+  const deploying = await unwrap(deployments.report(deployingId, { status: 'running' }));
+  return {
+    repo,
+    spareRepo,
+    app,
+    spareApp,
+    production: await unwrap(environments.get(id)),
+    preview,
+    deployed: await now(deployed),
+    live: await now(live),
+    deploying,
+  };
 }

@@ -64,6 +64,27 @@ export type {
   StartFacts,
 } from '../builds/repository.ts';
 export { buildStats, nearestRank } from '../builds/stats.ts';
+export { openDeploymentStatuses } from '../deployments/lifecycle.ts';
+export type { DeploymentStatus } from '../deployments/lifecycle.ts';
+export type {
+  App,
+  DeployedConfiguration,
+  Deployment,
+  DeploymentMove,
+  ProjectEnvironmentType,
+  StoredProjectEnvironment,
+  StoredRepo,
+} from '../deployments/model.ts';
+export type {
+  AppFacts,
+  DeploymentFacts,
+  DeploymentRepository,
+  EnsureFacts,
+  NamedPosition,
+  ProjectEnvironmentFilter,
+  RepoPosition,
+  StoredListedEnvironment,
+} from '../deployments/repository.ts';
 export type { KeyScope, StoredDataKey } from '../keys/model.ts';
 export type { DataKeyRepository } from '../keys/repository.ts';
 export type { PageRequest, StoredPage } from '../kernel/paging.ts';

@@ -1,4 +1,5 @@
 import type { BuildRepository, CatalogRepository } from '../builds/repository.ts';
+import type { DeploymentRepository } from '../deployments/repository.ts';
 import type { EnvironmentRepository } from '../environments/repository.ts';
 import type { EphemeralRepository } from '../ephemeral/repository.ts';
 import type { JournalEntry } from '../journal/model.ts';
@@ -69,6 +70,7 @@ export interface Storage<Transaction = never> {
   readonly ephemeral: EphemeralRepository;
   readonly catalog: CatalogRepository;
   readonly builds: BuildRepository;
+  readonly deployments: DeploymentRepository;
   readonly journal: JournalRepository;
   readonly dataKeys: DataKeyRepository;
   /** Creates or upgrades tables. Safe to call from several processes at once. */

@@ -3,6 +3,7 @@ import type { StoredProject } from '../../projects/model.ts';
 import type { ProjectRepository } from '../../projects/repository.ts';
 import { environmentRow, row } from './tables.ts';
 import { forgetProject } from './builds.ts';
+import { forgetDeployments } from './deployments.ts';
 import { forgetScope } from './data-keys.ts';
 import type { OrgTables, Session } from './tables.ts';
 import { answer, keptUnder, write } from './writing.ts';
@@ -112,6 +113,7 @@ export function memoryProjects(session: Session): ProjectRepository {
           org.projects.delete(project.id);
           forgetScope(org, { type: 'project', id: project.id });
           forgetProject(org, project.id);
+          forgetDeployments(org, ({ projectId }) => projectId === project.id);
           for (const [id, { projectId }] of org.environments) if (projectId === project.id) org.environments.delete(id);
         },
       ),

@@ -4,6 +4,7 @@ import type { Storage } from '../port.ts';
 import { memoryBuilds } from './builds.ts';
 import { memoryCatalog } from './catalog.ts';
 import { memoryDataKeys } from './data-keys.ts';
+import { memoryDeployments } from './deployments.ts';
 import { memoryEnvironments } from './environments.ts';
 import { memoryEphemeral } from './ephemeral.ts';
 import { memoryJournal } from './journal.ts';
@@ -29,6 +30,7 @@ export function memoryStorage(options: { readonly tables?: MemoryTables | undefi
     ephemeral: memoryEphemeral(session),
     catalog: memoryCatalog(session),
     builds: memoryBuilds(session),
+    deployments: memoryDeployments(session),
     journal: memoryJournal(session),
     dataKeys: memoryDataKeys(session),
     migrate: () => answer(session, () => ({ applied: [] })),

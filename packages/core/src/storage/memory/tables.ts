@@ -1,5 +1,6 @@
 import type { CatalogKind, StoredEntry } from '../../builds/catalog-model.ts';
 import type { BuildFailure, StoredBuild, StoredBuildState, StoredPlan } from '../../builds/model.ts';
+import type { App, Deployment, StoredProjectEnvironment, StoredRepo } from '../../deployments/model.ts';
 import { encodeVariables } from '../../environments/model.ts';
 import type { StoredEnvironment } from '../../environments/model.ts';
 import type { StoredChange, StoredInstance, StoredSecret, StoredType } from '../../ephemeral/model.ts';
@@ -51,6 +52,10 @@ export interface OrgTables {
   /** By build, in their order. */
   readonly buildStates: Map<string, readonly StoredBuildState[]>;
   readonly buildFailures: Map<string, BuildFailure>;
+  readonly repos: Map<string, StoredRepo>;
+  readonly apps: Map<string, App>;
+  readonly projectEnvironments: Map<string, StoredProjectEnvironment>;
+  readonly deployments: Map<string, Deployment>;
   /** JSON, by build. */
   readonly manifests: Map<string, string>;
 }
@@ -95,6 +100,10 @@ export class MemoryTables {
         builds: new Map(),
         buildStates: new Map(),
         buildFailures: new Map(),
+        repos: new Map(),
+        apps: new Map(),
+        projectEnvironments: new Map(),
+        deployments: new Map(),
         manifests: new Map(),
       };
       this.#orgs.set(orgId, org);
