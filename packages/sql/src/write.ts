@@ -111,12 +111,18 @@ export async function write<Guard extends string>(
 
 /** Runs a plan that answers yes or no: whether every step took effect. A constraint that stands for no guard throws. */
 export async function writeIf(session: Session, plan: Plan): Promise<boolean> {
+  return (await writeUnless(session, plan)) === null;
+}
+
+/** Runs a plan that needs no diagnosis: `null`, or the guard of the step that stood against it. */
+export async function writeUnless<Guard extends string>(session: Session, plan: Plan<Guard>): Promise<Guard | null> {
   for (let tries = 1; ; tries++) {
     const ran = await session.executor.run(plan);
-    if (ran.as === 'done') return true;
+    if (ran.as === 'done') return null;
     if (ran.as !== 'conflict') {
-      failedGuard(plan, ran);
-      return false;
+      const { proven } = failedGuard(plan, ran);
+      if (proven === null) throw unexpected(plan, 'key');
+      return proven;
     }
     if (!session.executor.owns || tries === maximumTries) throw ran.failure;
     await pause(tries);

@@ -8,7 +8,7 @@ import { answer, keptUnder, write } from './writing.ts';
 
 export function memoryProjects(session: Session): ProjectRepository {
   return {
-    create: ({ project, environments, treeVersion, change }) =>
+    create: ({ project, environments, dataKey, treeVersion, change }) =>
       write(
         session,
         change,
@@ -21,6 +21,7 @@ export function memoryProjects(session: Session): ProjectRepository {
           if (project.parentProjectId !== null) org.treeGrowth++;
           org.projects.set(project.id, row(project));
           for (const environment of environments) org.environments.set(environment.id, environmentRow(environment));
+          if (dataKey !== undefined) org.dataKeys.set(dataKey.id, row(dataKey));
         },
       ),
 
