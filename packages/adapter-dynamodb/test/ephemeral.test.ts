@@ -441,5 +441,30 @@ await describeOnEngines(['dynamodb'], (engine) => {
       unwrap(await ada.projects.delete(id));
       expect((await keysOf('keys')).filter((place) => !/#(J|Q)(#| )/.test(place))).toEqual([]);
     });
+
+    test('a type takes a data key with it that is added after its keys were looked for', async () => {
+      const { org, type } = await newWorld();
+      const client = clientAt(engine.url);
+      const answers: string[] = [];
+      client.middlewareStack.add(
+        (next, context) => async (args) => {
+          if (context.commandName === 'TransactWriteItemsCommand' && answers.length < 2) {
+            const times = { version: 1, createdAt: new Date(), updatedAt: new Date() };
+            const wrapping = { wrapped: 'w', wrappedBy: 'r:1', commitment: 'c' };
+            const scope = { type: 'environment_type', id: type.id } as const;
+            const key = { id: crypto.randomUUID(), scope, generation: answers.length + 1, ...wrapping, ...times };
+            answers.push(unwrap(await bench.storage.dataKeys.add(org, key)));
+          }
+          return next(args);
+        },
+        { step: 'initialize' },
+      );
+      const storage = dynamodbStorage({ client, table: bench.table });
+      const ada = createVivarium({ storage }).as({ org, type: 'user', id: 'ada' });
+      unwrap(await ada.ephemeral.types.delete(type.id));
+      client.destroy();
+      expect(answers).toEqual(['added', 'added']);
+      expect(unwrap(await bench.storage.dataKeys.list(org, { limit: 10, after: null })).items).toEqual([]);
+    });
   });
 });
