@@ -2,10 +2,11 @@ import type { DataKeyRepository, KeyScope, StoredDataKey } from '@vivarium/core/
 
 import { integer, integerOf, text, textOf, time, timeOf } from './attributes.ts';
 import type { Item } from './attributes.ts';
-import { all, equal, exists, missing } from './expressions.ts';
-import { dataKeyDirectory, dataKeyIdKey, dataKeyKey, dataKeySpan } from './keys.ts';
+import { all, equal, exists, missing, unequal } from './expressions.ts';
+import { dataKeyDirectory, dataKeyIdKey, dataKeyKey, dataKeySpan, projectKey, typeKey } from './keys.ts';
 import type { Key } from './keys.ts';
-import type { Range, Table } from './table.ts';
+import { projectIsThere } from './project-items.ts';
+import type { Action, Range, Table } from './table.ts';
 
 /** Data keys stand in the partition of what they are for, so that one Query finds those of a scope, and what deletes the scope finds them there. */
 export function dynamodbDataKeys(table: Table): DataKeyRepository {
@@ -21,11 +22,11 @@ export function dynamodbDataKeys(table: Table): DataKeyRepository {
 
     add: (orgId, key) =>
       table.answer('write', async () => {
-        const broken = await table.transact(
-          [{ put: dataKeyItem(orgId, key), when: missing }, { put: directoryItem(orgId, key) }],
-          { owners: [] },
-        );
-        return Array.isArray(broken) && broken.length === 0;
+        const [item, pointer] = dataKeyItems(orgId, key);
+        const owner = ownerOf(orgId, key.scope);
+        const broken = await table.transact([{ put: item, when: missing }, { put: pointer }, ...owner], { owners: [] });
+        if ('stop' in broken || broken.length === 0) return 'added';
+        return broken.some(({ index }) => index > 0) ? 'not_found' : 'taken';
       }),
 
     rewrap: (orgId, { id, scope, generation, wrapped, wrappedBy, version, updatedAt }) =>
@@ -75,8 +76,6 @@ export function dynamodbDataKeys(table: Table): DataKeyRepository {
         const key = (await keysOf(table, orgId, scope)).find((one) => one.id === id);
         if (key !== undefined) await table.removeAll(placesOf(orgId, key));
       }),
-
-    removeScope: (orgId, scope) => table.answer('write', () => forgetScope(table, orgId, scope)),
   };
 }
 
@@ -99,6 +98,30 @@ export function placesOf(orgId: string, { id, scope, generation }: StoredDataKey
 function rangeOf(orgId: string, scope: KeyScope): Range {
   const { pk, from, to } = dataKeySpan(orgId, scope);
   return { pk, between: [from, to] };
+}
+
+/**
+ * What a key is for is there. A type counts the keys that were ever added: whoever deletes it looks for them first, and must have found all of them. What
+ * goes with a project is looked for when nothing can be added any more. Apps have no items yet.
+ */
+function ownerOf(orgId: string, { type, id }: KeyScope): readonly Action[] {
+  if (type === 'project') return [{ check: projectKey(orgId, id), when: projectIsThere }];
+  if (type === 'app') return [];
+  return [
+    {
+      update: typeKey(orgId, id),
+      changes: { add: { [keysEverAdded]: 1 } },
+      when: all(exists, unequal('state', text('deleted'))),
+    },
+  ];
+}
+
+/** An attribute of a type's item. */
+export const keysEverAdded = 'dataKeys';
+
+/** The items of a new data key. */
+export function dataKeyItems(orgId: string, key: StoredDataKey): readonly [Item, Item] {
+  return [dataKeyItem(orgId, key), directoryItem(orgId, key)];
 }
 
 function dataKeyItem(orgId: string, key: StoredDataKey): Item {

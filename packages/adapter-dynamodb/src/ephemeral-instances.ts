@@ -143,15 +143,14 @@ export function dynamodbInstances(table: Table, secrets: Table): InstanceMethods
         const due: InstanceFacts[] = [];
         const range = { pk: livePartition(orgId), ...(after === null ? {} : { after: liveKey(orgId, after).sk }) };
         for await (const page of table.pages({ ...range, pageSize: limit })) {
-          const found = await instancesAt(
-            orgId,
-            page.map((live) => textOf(live, 'id')),
-          );
-          const there = found.filter((instance) => instance !== null);
-          // Ended with more secrets than fit into the transaction that ended it, and whoever removed the rest died on the way.
-          for (const { id } of there.filter(({ state }) => finalStates.has(state)))
-            await eraseSecrets(table, secrets, orgId, id);
-          const live = there.filter(({ state }) => !finalStates.has(state));
+          const ids = page.map((live) => textOf(live, 'id'));
+          const found = await instancesAt(orgId, ids);
+          const live: StoredInstance[] = [];
+          for (const [index, instance] of found.entries()) {
+            if (instance !== null && !finalStates.has(instance.state)) live.push(instance);
+            // Ended with more secrets than fit into the transaction that ended it, and whoever removed the rest died on the way.
+            else await eraseSecrets(table, secrets, orgId, ids[index]!);
+          }
           for (const [index, facts] of (await factsOf(table, orgId, live)).entries()) {
             // Changed between two reads.
             const now = facts ?? (await loadInstance(table, orgId, live[index]!.id)).found;

@@ -3,9 +3,9 @@ import type { EphemeralRepository, StoredTypeSummary } from '@vivarium/core/stor
 
 import { integer, integerOf, text, textOf } from './attributes.ts';
 import type { Attributes, Item } from './attributes.ts';
-import { keysOf, placesOf } from './data-keys.ts';
+import { keysEverAdded, keysOf, placesOf } from './data-keys.ts';
 import { loadType } from './ephemeral-facts.ts';
-import { all, equal, exists, missing } from './expressions.ts';
+import { all, equal, exists, missing, without } from './expressions.ts';
 import { typeDirectory, typeKey, typeNameKey, typePartsKey } from './keys.ts';
 import type { Table } from './table.ts';
 import {
@@ -70,7 +70,10 @@ export function dynamodbTypes(table: Table): TypeMethods {
         const set = { ...partOf(action, actionName, actionAttribute), ...partOf(secret, secretName, secretAttribute) };
         const changesParts = Object.keys(set).length > 0;
         const scope = { type: 'environment_type', id: type.id } as const;
+        // All that were ever added have to be found: one that is added meanwhile moves the type's count of them.
+        const added = deleted ? (await table.get(head)).of(head)?.[keysEverAdded] : undefined;
         const dataKeys = deleted ? await keysOf(table, orgId, scope) : [];
+        const noMore = added === undefined ? without(keysEverAdded) : equal(keysEverAdded, added);
         const refusal = (there: Item | null) => {
           if (there === null) return 'not_found';
           if (integerOf(there, 'version') !== expectedVersion) return 'stale';
@@ -87,7 +90,7 @@ export function dynamodbTypes(table: Table): TypeMethods {
                   ...(changesParts ? { partsVersion: integer(type.version) } : {}),
                 },
               },
-              when: deleted ? all(atVersion, equal('live', integer(0))) : atVersion,
+              when: deleted ? all(atVersion, equal('live', integer(0)), noMore) : atVersion,
               else: refusal,
             },
             ...(changesParts

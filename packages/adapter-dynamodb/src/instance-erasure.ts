@@ -1,7 +1,7 @@
 /** Removes what is left of an instance that was removed: its changes, of which there may be any number. */
 import { integerOf, textOf } from './attributes.ts';
 import { secretsOf } from './ephemeral-replacement.ts';
-import { instanceErasureKey, instanceErasurePartition, instancePartition, liveKey, stateChangeKey } from './keys.ts';
+import { instanceErasureKey, instanceErasurePartition, instancePartition, stateChangeKey } from './keys.ts';
 import type { Table } from './table.ts';
 
 /** How many instances that others left undone one removal takes along. */
@@ -15,7 +15,7 @@ export async function eraseInstance(table: Table, secrets: Table, orgId: string,
     await table.removeAll(page.map((pointer) => ({ pk: textOf(pointer, 'pk'), sk: textOf(pointer, 'sk') })));
   }
   await secrets.removeAll(await secretsOf(secrets, orgId, id));
-  await table.removeAll([liveKey(orgId, id), instanceErasureKey(orgId, id)]);
+  await table.removeAll([instanceErasureKey(orgId, id)]);
 }
 
 /** Goes on with erasures whose process died or was refused on the way. Younger ones are still being worked on by who began them. */

@@ -4,6 +4,7 @@ import type { KeyId, KeyRecord, ProjectRepository, StoredPage, StoredProject } f
 import { integer, integerOf, optionalTextOf, text, textOf, time } from './attributes.ts';
 import type { Item } from './attributes.ts';
 import { environmentItems } from './environment-items.ts';
+import { dataKeyItems } from './data-keys.ts';
 import { erase, eraseLeftovers } from './erasure.ts';
 import { all, equal, exists, missing, without } from './expressions.ts';
 import type { Condition } from './expressions.ts';
@@ -24,7 +25,7 @@ import type { Step } from './write.ts';
 
 export function dynamodbProjects(table: Table): ProjectRepository {
   return {
-    create: ({ project, environments, treeVersion, change }) =>
+    create: ({ project, environments, dataKey, treeVersion, change }) =>
       table.answer('write', () => {
         const { orgId } = change;
         const parent = project.parentProjectId === null ? null : projectKey(orgId, project.parentProjectId);
@@ -39,6 +40,7 @@ export function dynamodbProjects(table: Table): ProjectRepository {
             ...environments.flatMap((environment) =>
               Object.values(environmentItems(orgId, environment)).map((item) => ({ put: item })),
             ),
+            ...(dataKey === undefined ? [] : dataKeyItems(orgId, dataKey).map((item) => ({ put: item }))),
           ],
         });
       }),

@@ -201,7 +201,7 @@ await describeOnEngines(['dynamodb'], (engine) => {
       for (const generation of [1, 2]) {
         const key = { id: crypto.randomUUID(), scope, generation, wrapped: 'w', wrappedBy: 'r:1', commitment: 'c' };
         const added = await ask(() => dataKeys.add(org, { ...key, ...times }));
-        expect([unwrap(added.value), added.operations]).toEqual([true, ['TransactWriteItems']]);
+        expect([unwrap(added.value), added.operations]).toEqual(['added', ['TransactWriteItems']]);
       }
       for (const read of [() => dataKeys.newest(org, scope), () => dataKeys.ofScope(org, scope)]) {
         expect((await ask<Answer>(read)).operations).toEqual(['Query']);

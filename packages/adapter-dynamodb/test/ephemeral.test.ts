@@ -232,13 +232,16 @@ await describeOnEngines(['dynamodb'], (engine) => {
         expect(await secretsOf(begun.instance)).toHaveLength(5);
         return { ...world, instance: endOf(begun).instance };
       };
+      const due = async (org: string) => {
+        const now = new Date();
+        return unwrap(await port().due(org, { now, acceptedBy: now, limit: 10, after: null }));
+      };
       const pointers = async (org: string) => (await keysOf(org)).filter((key) => key.startsWith(`${org}#IL / `));
 
       test('takes those with it that do not fit into the transaction, also when whoever ended it died right after', async () => {
         const { org, instance } = await dying();
-        const now = new Date();
-        const due = unwrap(await port().due(org, { now, acceptedBy: now, limit: 10, after: null }));
-        expect(due).toEqual([]);
+        expect(await pointers(org)).toHaveLength(1);
+        expect(await due(org)).toEqual([]);
         expect(await secretsOf(instance)).toEqual([]);
         expect(await pointers(org)).toEqual([]);
       });
@@ -247,6 +250,7 @@ await describeOnEngines(['dynamodb'], (engine) => {
         const { org, instance } = await dying();
         await did(port().removeInstance({ instance, change: changeIn(org) }));
         expect(await secretsOf(instance)).toEqual([]);
+        expect(await due(org)).toEqual([]);
         expect(await pointers(org)).toEqual([]);
       });
 
@@ -433,9 +437,34 @@ await describeOnEngines(['dynamodb'], (engine) => {
       const { id } = unwrap(await ada.projects.create({ name: 'Shop' }));
       const times = { version: 1, createdAt: new Date(), updatedAt: new Date() };
       const key = { id: crypto.randomUUID(), generation: 1, wrapped: 'w', wrappedBy: 'r:1', commitment: 'c', ...times };
-      expect(unwrap(await dataKeys.add('keys', { ...key, scope: { type: 'project', id } }))).toBe(true);
+      expect(unwrap(await dataKeys.add('keys', { ...key, scope: { type: 'project', id } }))).toBe('added');
       unwrap(await ada.projects.delete(id));
       expect((await keysOf('keys')).filter((place) => !/#(J|Q)(#| )/.test(place))).toEqual([]);
+    });
+
+    test('a type takes a data key with it that is added after its keys were looked for', async () => {
+      const { org, type } = await newWorld();
+      const client = clientAt(engine.url);
+      const answers: string[] = [];
+      client.middlewareStack.add(
+        (next, context) => async (args) => {
+          if (context.commandName === 'TransactWriteItemsCommand' && answers.length < 2) {
+            const times = { version: 1, createdAt: new Date(), updatedAt: new Date() };
+            const wrapping = { wrapped: 'w', wrappedBy: 'r:1', commitment: 'c' };
+            const scope = { type: 'environment_type', id: type.id } as const;
+            const key = { id: crypto.randomUUID(), scope, generation: answers.length + 1, ...wrapping, ...times };
+            answers.push(unwrap(await bench.storage.dataKeys.add(org, key)));
+          }
+          return next(args);
+        },
+        { step: 'initialize' },
+      );
+      const storage = dynamodbStorage({ client, table: bench.table });
+      const ada = createVivarium({ storage }).as({ org, type: 'user', id: 'ada' });
+      unwrap(await ada.ephemeral.types.delete(type.id));
+      client.destroy();
+      expect(answers).toEqual(['added', 'added']);
+      expect(unwrap(await bench.storage.dataKeys.list(org, { limit: 10, after: null })).items).toEqual([]);
     });
   });
 });

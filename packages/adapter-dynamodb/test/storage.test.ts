@@ -362,7 +362,6 @@ await describeOnEngines(['dynamodb'], (engine) => {
           () => dataKeys.ofScope('o', scope),
           () => dataKeys.list('o', page),
           () => dataKeys.remove('o', scope, 'd'),
-          () => dataKeys.removeScope('o', scope),
           migrate,
           status,
         ];

@@ -2,7 +2,7 @@
  * The races that wrong designs lose, each brought about on purpose: one writer has done its write and not committed, the other comes and waits
  * for its lock with a snapshot that is older than the commit. What it decides then must be true after it.
  */
-import type { Deployment, StoredProjectEnvironment, StoredRepo, Written } from '@vivarium/core/storage';
+import type { Deployment, StoredDataKey, StoredProjectEnvironment, StoredRepo, Written } from '@vivarium/core/storage';
 import { describeOnEngines } from '@vivarium/engines/vitest';
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
@@ -317,6 +317,59 @@ await describeOnEngines(servers, (engine) => {
       expect((await unwrap(storage.environments.get(org, refOf(a)))).found?.variables).toEqual([
         { key: 'K', value: 'first' },
       ]);
+    });
+
+    const dataKeyOf = (projectId: string): StoredDataKey => ({
+      id: randomUUID(),
+      scope: { type: 'project', id: projectId },
+      generation: 1,
+      wrapped: 'd3JhcHBlZA',
+      wrappedBy: 'ring:1',
+      commitment: 'c'.repeat(43),
+      version: 1,
+      createdAt: later(),
+      updatedAt: later(),
+    });
+    const add = async (of: Pick<Inside, 'dataKeys'>, dataKey: StoredDataKey): Promise<Written<string>> => {
+      const answer = await unwrap(of.dataKeys.add(org, dataKey));
+      return answer === 'added' ? { done: true } : { done: false, refused: answer };
+    };
+    const removeProject = (of: Pick<Inside, 'projects'>, owner: Owner) =>
+      unwrap(of.projects.delete({ project: owner, change: change(org) }));
+    type Owner = Awaited<ReturnType<typeof given>>['project'];
+    const rowsOf = (id: string) => db.query(`SELECT id FROM ${db.schema}.data_keys WHERE id = $1`, [id]);
+
+    test('a data key is not added to a project that is being deleted', async () => {
+      const [{ owner: gone }, { owner: kept }] = [await made('A'), await made('A')];
+      const addedDuring = (owner: Owner, end: 'COMMIT' | 'ROLLBACK') =>
+        overtaken(
+          (inside) => removeProject(inside, owner),
+          end,
+          () => add(storage, dataKeyOf(owner.id)),
+        );
+      expect(await addedDuring(gone, 'COMMIT')).toEqual(refused('not_found'));
+      expect(await addedDuring(kept, 'ROLLBACK')).toEqual(done);
+    });
+
+    test('a data key that was being added while its project was deleted goes when it is wrapped anew, at the latest', async () => {
+      const { owner } = await made('A');
+      const dataKey = dataKeyOf(owner.id);
+      const answer = await overtaken(
+        (inside) => add(inside, dataKey),
+        'COMMIT',
+        () => removeProject(storage, owner),
+      );
+      expect(answer).toEqual(done);
+      expect(await unwrap(storage.dataKeys.rewrap(org, { ...dataKey, version: 2 }))).toBe(false);
+      expect(await rowsOf(dataKey.id)).toEqual([]);
+    });
+
+    test('a data key that is not wrapped anew because somebody else was quicker stays', async () => {
+      const { owner } = await made('A');
+      const dataKey = dataKeyOf(owner.id);
+      expect(await add(storage, dataKey)).toEqual(done);
+      expect(await unwrap(storage.dataKeys.rewrap(org, { ...dataKey, version: 3 }))).toBe(false);
+      expect(await rowsOf(dataKey.id)).toHaveLength(1);
     });
 
     describe('of deployments', () => {

@@ -102,7 +102,14 @@ const startChange = [
 
 /** Method by method, the codes that its result can hold. */
 export const methodErrors = {
-  'projects.create': [...command, 'not_found', 'project_name_taken', 'limit_reached', ...sealing],
+  'projects.create': [
+    ...command,
+    'not_found',
+    'project_name_taken',
+    'limit_reached',
+    'not_configured',
+    'key_management_failure',
+  ],
   'projects.get': [...read, 'not_found'],
   'projects.getByName': [...read, 'not_found'],
   'projects.list': read,

@@ -7,7 +7,7 @@ import type { Dialect, Row } from './dialect.ts';
 import type { Step } from './plan.ts';
 import { pageOf, read } from './read.ts';
 import { compile } from './statement.ts';
-import { writeIf } from './write.ts';
+import { writeIf, writeUnless } from './write.ts';
 import type { Session } from './write.ts';
 
 export function dataKeyStatements(dialect: Dialect) {
@@ -19,6 +19,15 @@ export function dataKeyStatements(dialect: Dialect) {
     newest: statement('newest', `${scoped} ORDER BY d.generation DESC LIMIT 1`),
     get: statement('get', `${scoped} AND d.id = :id::uuid`),
     ofScope: statement('ofScope', `${scoped} ORDER BY d.generation`),
+    project: statement(
+      'project',
+      `SELECT p.id FROM ${dialect.table('projects')} p WHERE p.org_id = :org::text AND p.id = :id::uuid`,
+    ),
+    environment_type: statement(
+      'type',
+      `SELECT t.id FROM ${dialect.table('ephemeral_environment_types')} t
+      WHERE t.org_id = :org::text AND t.id = :id::uuid AND t.state <> 'deleted'`,
+    ),
     list: statement('list', `${select} WHERE d.org_id = :org::text ORDER BY d.id LIMIT :limit::integer`),
     listFurther: statement(
       'listFurther',
@@ -42,41 +51,31 @@ export function sqlDataKeys(session: Session, statements: ReturnType<typeof data
       }),
 
     add: (orgId, key) =>
-      answer(() =>
-        writeIf(session, {
-          name: 'dataKeys.add',
+      answer(async () => {
+        const refused = await writeUnless<'taken' | 'not_found'>(session, {
+          name: `dataKeys.add+${key.scope.type}`,
           orgId,
           steps: [
-            {
-              do: 'insert',
-              table: 'data_keys',
-              rows: [
-                {
-                  ...rowsOf(orgId, key.scope),
-                  generation: key.generation,
-                  id: key.id,
-                  wrapped: key.wrapped,
-                  wrapped_by: key.wrappedBy,
-                  commitment: key.commitment,
-                  version: key.version,
-                  created_at: key.createdAt,
-                  updated_at: key.updatedAt,
-                },
-              ],
-              violations: { vivarium_data_key: 'taken' },
-            },
+            ...holdOwner(orgId, key.scope),
+            { ...insertKey(orgId, key), violations: { vivarium_data_key: 'taken' } },
           ],
           key: null,
           diagnosis: null,
-        }),
-      ),
+        });
+        return refused ?? 'added';
+      }),
 
+    /**
+     * A key that was added at the very moment its owner was deleted may be left: on PostgreSQL the deletion sees the keys that were there when it
+     * began. It sealed nothing, and here is where it goes.
+     */
     rewrap: (orgId, { id, scope, wrapped, wrappedBy, version, updatedAt }) =>
-      answer(() =>
-        writeIf(session, {
-          name: 'dataKeys.rewrap',
+      answer(async () => {
+        const done = await writeIf(session, {
+          name: `dataKeys.rewrap+${scope.type}`,
           orgId,
           steps: [
+            ...holdOwner(orgId, scope),
             {
               do: 'update',
               table: 'data_keys',
@@ -88,8 +87,10 @@ export function sqlDataKeys(session: Session, statements: ReturnType<typeof data
           ],
           key: null,
           diagnosis: null,
-        }),
-      ),
+        });
+        if (!done && !(await isOwned(orgId, scope))) await remove(orgId, scope, id);
+        return done;
+      }),
 
     ofScope: (orgId, scope) =>
       answer(async () => (await read(session, statements.ofScope, of(orgId, scope))).map(toDataKey)),
@@ -104,24 +105,56 @@ export function sqlDataKeys(session: Session, statements: ReturnType<typeof data
         return pageOf(rows, limit, toDataKey);
       }),
 
-    remove: (orgId, scope, id) =>
-      answer(async () => {
-        const where = { ...rowsOf(orgId, scope), id };
-        await writeIf(session, {
-          name: 'dataKeys.remove',
-          orgId,
-          steps: [{ do: 'delete', table: 'data_keys', where, rows: 'any' }],
-          key: null,
-          diagnosis: null,
-        });
-      }),
-
-    removeScope: (orgId, scope) =>
-      answer(async () => {
-        const steps = [forgetScope(orgId, scope)];
-        await writeIf(session, { name: 'dataKeys.removeScope', orgId, steps, key: null, diagnosis: null });
-      }),
+    remove: (orgId, scope, id) => answer(() => remove(orgId, scope, id)),
   };
+
+  async function remove(orgId: string, scope: KeyScope, id: string): Promise<void> {
+    const where = { ...rowsOf(orgId, scope), id };
+    await writeIf(session, {
+      name: 'dataKeys.remove',
+      orgId,
+      steps: [{ do: 'delete', table: 'data_keys', where, rows: 'any' }],
+      key: null,
+      diagnosis: null,
+    });
+  }
+
+  async function isOwned(orgId: string, { type, id }: KeyScope): Promise<boolean> {
+    if (type === 'app') return true;
+    return (await read(session, statements[type], { org: orgId, id })).length > 0;
+  }
+}
+
+/** What a key is for is there, and stays until the key is written. Apps have no table yet. */
+function holdOwner(orgId: string, { type, id }: KeyScope): readonly Step<'not_found'>[] {
+  const where = { org_id: orgId, id };
+  if (type === 'project') return [{ do: 'hold', table: 'projects', stays: 'undeleted', where, else: 'not_found' }];
+  if (type === 'app') return [];
+  const table = 'ephemeral_environment_types';
+  return [
+    { do: 'hold', table, stays: 'unchanged', where: { ...where, state: { '<>': 'deleted' } }, else: 'not_found' },
+  ];
+}
+
+/** A data key as a row of its own; also part of making what it is for. */
+export function insertKey(orgId: string, key: StoredDataKey) {
+  return {
+    do: 'insert',
+    table: 'data_keys',
+    rows: [
+      {
+        ...rowsOf(orgId, key.scope),
+        generation: key.generation,
+        id: key.id,
+        wrapped: key.wrapped,
+        wrapped_by: key.wrappedBy,
+        commitment: key.commitment,
+        version: key.version,
+        created_at: key.createdAt,
+        updated_at: key.updatedAt,
+      },
+    ],
+  } as const satisfies Step<never>;
 }
 
 /** Part of deleting what the keys are for: nothing that they sealed can be read again, also not from a backup of the rows. */

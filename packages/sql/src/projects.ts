@@ -3,7 +3,7 @@ import { compareBytes, maximumProjectDepth } from '@vivarium/core/storage';
 import type { Change, ProjectRepository, StoredEnvironment, StoredProject } from '@vivarium/core/storage';
 
 import { answer } from './answer.ts';
-import { forgetApps, forgetScope } from './data-keys.ts';
+import { forgetApps, forgetScope, insertKey } from './data-keys.ts';
 import type { Dialect, Row } from './dialect.ts';
 import { environmentRow } from './environments.ts';
 import type { Diagnosis, NewRow, Step } from './plan.ts';
@@ -107,10 +107,16 @@ export function sqlProjects(session: Session, statements: ReturnType<typeof proj
      * org tree grown at its version (only under a parent) → project → environments → journal. A parent that is deleted meanwhile fails the
      * foreign key, so that deleting needs no word with the tree.
      */
-    create: ({ project, environments, treeVersion, change }) =>
+    create: ({ project, environments, dataKey, treeVersion, change }) =>
       answer(() =>
         write<'name_taken' | 'stale'>(session, change, {
-          name: planName('projects.create', change, ...treeVariant(treeVersion), `${environments.length}`),
+          name: planName(
+            'projects.create',
+            change,
+            ...treeVariant(treeVersion),
+            `${environments.length}`,
+            ...(dataKey === undefined ? [] : ['dataKey']),
+          ),
           orgId: change.orgId,
           steps: [
             ...(treeVersion === null ? [] : [growTree(change, treeVersion)]),
@@ -121,6 +127,7 @@ export function sqlProjects(session: Session, statements: ReturnType<typeof proj
               violations: { vivarium_project_name: 'name_taken', vivarium_project_parent: 'stale' },
             },
             { do: 'insert', table: 'environments', rows: environmentRows(change.orgId, environments) },
+            ...(dataKey === undefined ? [] : [insertKey(change.orgId, dataKey)]),
             ...journalSteps(change),
           ],
           key: change.key,

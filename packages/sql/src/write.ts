@@ -135,13 +135,18 @@ export async function write<Guard extends string>(
 
 /** Runs a plan that answers yes or no: whether every step took effect. A constraint that stands for no guard throws. */
 export async function writeIf(session: Session, plan: Plan): Promise<boolean> {
+  return (await writeUnless(session, plan)) === null;
+}
+
+/** Runs a plan that needs no diagnosis: `null`, or the guard of the step that stood against it. */
+export async function writeUnless<Guard extends string>(session: Session, plan: Plan<Guard>): Promise<Guard | null> {
   for (let tries = 1; ; tries++) {
     const ran = await session.executor.run(plan);
-    if (ran.as === 'done') return true;
+    if (ran.as === 'done') return null;
     if (ran.as !== 'conflict') {
-      const { unforeseen } = failedGuard(plan, ran);
-      if (unforeseen !== null) throw unforeseen;
-      return false;
+      const failed = failedGuard(plan, ran);
+      if (failed.proven === null) throw failed.unforeseen ?? unforeseen(plan, 'vivarium_key');
+      return failed.proven;
     }
     if (!session.executor.owns || tries === maximumTries) throw ran.failure;
     await pause(tries);

@@ -87,8 +87,10 @@ const keyOf = (scope: KeyScope): StoredDataKey => {
 
 const withDataKey =
   (call: (port: DataKeyRepository, key: StoredDataKey) => PromiseLike<unknown>): Call =>
-  async ({ dataKeys }) => {
-    const key = keyOf({ type: 'environment_type', id: randomUUID() });
+  async (storage) => {
+    const { dataKeys } = storage;
+    const { type } = await makeWorld(storage);
+    const key = keyOf({ type: 'environment_type', id: type.id });
     await unwrap(dataKeys.add(org, key));
     return () => call(dataKeys, key);
   };
@@ -239,17 +241,16 @@ export const ephemeralWrites: Readonly<Record<string, Write>> = {
     }),
   ],
   'dataKeys.add': [
-    1,
+    2,
     withDataKey(async (port, key) => {
-      expect(await unwrap(port.add(org, { ...key, id: randomUUID(), generation: 2 }))).toBe(true);
+      expect(await unwrap(port.add(org, { ...key, id: randomUUID(), generation: 2 }))).toBe('added');
     }),
   ],
   'dataKeys.rewrap': [
-    1,
+    2,
     withDataKey(async (port, key) => {
       expect(await unwrap(port.rewrap(org, next(key, { wrapped: 'b3RoZXI' })))).toBe(true);
     }),
   ],
   'dataKeys.remove': [1, withDataKey((port, { scope, id }) => unwrap(port.remove(org, scope, id)))],
-  'dataKeys.removeScope': [1, withDataKey((port, { scope }) => unwrap(port.removeScope(org, scope)))],
 };

@@ -3,7 +3,7 @@ import type { DataKeyRepository, KeyScope } from '@vivarium/core/storage';
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 
-import { tally, together } from './answers.ts';
+import { refused, tally, together } from './answers.ts';
 import { afterMs, changeIn, dataKey, writerOf } from './ephemeral-making.ts';
 import type { Suite } from './suite.ts';
 
@@ -11,13 +11,14 @@ import type { Suite } from './suite.ts';
 export function testDataKeysPort(suite: Suite): void {
   describe('port of data keys', () => {
     const port = (): DataKeyRepository => suite.harness.storage.dataKeys;
-    const scopes = (): Readonly<Record<string, KeyScope>> => {
+    const everyKey = (org: string) => unwrap(port().list(org, { limit: 100, after: null }));
+    /** Scopes that need nothing that they are for; `kind` is another one of the same id. */
+    const scopes = () => {
       const id = randomUUID();
-      return {
-        project: { type: 'project', id },
-        type: { type: 'environment_type', id },
-        other: { type: 'project', id: randomUUID() },
-      };
+      const app: KeyScope = { type: 'app', id };
+      const kind: KeyScope = { type: 'project', id };
+      const other: KeyScope = { type: 'app', id: randomUUID() };
+      return { app, kind, other };
     };
 
     test('a key is read as it was added, as the newest, by its id and in the list of its scope', async () => {
@@ -30,7 +31,7 @@ export function testDataKeysPort(suite: Suite): void {
         version: 3,
         updatedAt: afterMs(7),
       };
-      expect(await unwrap(port().add(org, key))).toBe(true);
+      expect(await unwrap(port().add(org, key))).toBe('added');
       expect(await unwrap(port().newest(org, scope))).toEqual(key);
       expect(await unwrap(port().get(org, scope, key.id))).toEqual(key);
       expect(await unwrap(port().ofScope(org, scope))).toEqual([key]);
@@ -38,29 +39,27 @@ export function testDataKeysPort(suite: Suite): void {
 
     test('generations are in their order, and the newest has the highest number', async () => {
       const org = suite.newOrg();
-      const { project } = scopes();
-      const keys = [2, 10, 1].map((generation) => dataKey(project!, generation));
+      const { app } = scopes();
+      const keys = [2, 10, 1].map((generation) => dataKey(app, generation));
       for (const key of keys) await unwrap(port().add(org, key));
-      const found = await unwrap(port().ofScope(org, project!));
+      const found = await unwrap(port().ofScope(org, app));
       expect(found.map(({ generation }) => generation)).toEqual([1, 2, 10]);
-      expect((await unwrap(port().newest(org, project!)))?.generation).toBe(10);
+      expect((await unwrap(port().newest(org, app)))?.generation).toBe(10);
     });
 
     test('of many that add the same generation at once, one does', async () => {
       const org = suite.newOrg();
-      const { project } = scopes();
+      const { app } = scopes();
       const other = (await suite.other()).dataKeys;
-      const added = await together(20, async (index) =>
-        String(await unwrap((index % 2 ? other : port()).add(org, dataKey(project!, 1)))),
-      );
-      expect(tally(added)).toEqual({ true: 1, false: 19 });
-      expect(await unwrap(port().ofScope(org, project!))).toHaveLength(1);
+      const added = await together(20, (index) => unwrap((index % 2 ? other : port()).add(org, dataKey(app, 1))));
+      expect(tally(added)).toEqual({ added: 1, taken: 19 });
+      expect(await unwrap(port().ofScope(org, app))).toHaveLength(1);
     });
 
     test('a key is wrapped anew at its version, by one of many', async () => {
       const org = suite.newOrg();
-      const { project, other } = scopes();
-      const key = dataKey(project!);
+      const { app, other } = scopes();
+      const key = dataKey(app);
       await unwrap(port().add(org, key));
       const again = (index: number) => ({
         ...key,
@@ -74,14 +73,14 @@ export function testDataKeysPort(suite: Suite): void {
       expect(await unwrap(port().rewrap(suite.newOrg(), again(0)))).toBe(false);
       const done = await together(10, (index) => unwrap(port().rewrap(org, again(index))));
       expect(done.filter(Boolean)).toHaveLength(1);
-      expect(await unwrap(port().newest(org, project!))).toEqual(again(done.indexOf(true)));
-      expect(await unwrap(port().newest(org, other!))).toBeNull();
+      expect(await unwrap(port().newest(org, app))).toEqual(again(done.indexOf(true)));
+      expect(await unwrap(port().newest(org, other))).toBeNull();
     });
 
     test('the list has every key of the org, by id, page by page', async () => {
       const org = suite.newOrg();
-      const { project, type, other } = scopes();
-      const keys = [dataKey(project!), dataKey(project!, 2), dataKey(type!), dataKey(other!), dataKey(other!, 2)];
+      const { app, other } = scopes();
+      const keys = [dataKey(app), dataKey(app, 2), dataKey(app, 3), dataKey(other), dataKey(other, 2)];
       for (const key of keys) await unwrap(port().add(org, key));
       const first = await unwrap(port().list(org, { limit: 3, after: null }));
       const second = await unwrap(port().list(org, { limit: 3, after: first.items.at(-1)!.id }));
@@ -93,39 +92,35 @@ export function testDataKeysPort(suite: Suite): void {
       expect((await unwrap(port().list(suite.newOrg(), { limit: 3, after: null }))).items).toEqual([]);
     });
 
-    test('one key goes, or all of a scope, and none of another scope, kind or org', async () => {
+    test('one key goes, and none of another scope, kind or org', async () => {
       const [org, stranger] = [suite.newOrg(), suite.newOrg()];
-      const { project, type, other } = scopes();
-      const old = dataKey(project!);
-      for (const key of [old, dataKey(project!, 2), dataKey(type!), dataKey(other!)])
-        await unwrap(port().add(org, key));
-      await unwrap(port().add(stranger, dataKey(project!)));
+      const { app, kind, other } = scopes();
+      const old = dataKey(app);
+      for (const key of [old, dataKey(app, 2), dataKey(other)]) await unwrap(port().add(org, key));
+      await unwrap(port().add(stranger, dataKey(app)));
       const left = async () => [
-        (await unwrap(port().ofScope(org, project!))).length,
-        (await unwrap(port().ofScope(org, type!))).length,
-        (await unwrap(port().ofScope(org, other!))).length,
-        (await unwrap(port().ofScope(stranger, project!))).length,
+        (await unwrap(port().ofScope(org, app))).length,
+        (await unwrap(port().ofScope(org, other))).length,
+        (await unwrap(port().ofScope(stranger, app))).length,
       ];
-      await unwrap(port().remove(stranger, project!, old.id));
-      await unwrap(port().remove(org, type!, old.id));
-      await unwrap(port().remove(org, project!, randomUUID()));
-      expect(await left()).toEqual([2, 1, 1, 1]);
-      await unwrap(port().remove(org, project!, old.id));
-      expect(await left()).toEqual([1, 1, 1, 1]);
-      expect(await unwrap(port().get(org, project!, old.id))).toBeNull();
-      await unwrap(port().removeScope(org, project!));
-      expect(await left()).toEqual([0, 1, 1, 1]);
+      await unwrap(port().remove(stranger, app, old.id));
+      await unwrap(port().remove(org, kind, old.id));
+      await unwrap(port().remove(org, app, randomUUID()));
+      expect(await left()).toEqual([2, 1, 1]);
+      await unwrap(port().remove(org, app, old.id));
+      expect(await left()).toEqual([1, 1, 1]);
+      expect(await unwrap(port().get(org, app, old.id))).toBeNull();
     });
 
     test('nothing is found under another org, scope or kind', async () => {
       const org = suite.newOrg();
-      const { project, type, other } = scopes();
-      const key = dataKey(project!);
+      const { app, kind, other } = scopes();
+      const key = dataKey(app);
       await unwrap(port().add(org, key));
       for (const [where, scope] of [
-        [`${org} `, project!],
-        [org, type!],
-        [org, other!],
+        [`${org} `, app],
+        [org, kind],
+        [org, other],
       ] as const) {
         expect(await unwrap(port().get(where, scope, key.id))).toBeNull();
         expect(await unwrap(port().newest(where, scope))).toBeNull();
@@ -170,6 +165,70 @@ export function testDataKeysPort(suite: Suite): void {
       expect(await unwrap(port().ofScope(org, scope))).toHaveLength(2);
       expect(await write('deleted', 3)).toEqual({ done: true });
       expect(await unwrap(port().ofScope(org, scope))).toEqual([]);
+      expect(await unwrap(port().add(org, dataKey(scope, 3)))).toBe('not_found');
+      expect((await everyKey(org)).items).toEqual([]);
+    });
+
+    test('there is none of what is not there, was deleted, or is in another org', async () => {
+      const { org, ada } = suite.inNewOrg();
+      const stranger = suite.newOrg();
+      const project = await unwrap(ada.projects.create({ name: 'P' }));
+      const type = await unwrap(ada.ephemeral.types.create({ name: 'T' }));
+      await unwrap(ada.projects.create({ name: 'Q' }));
+      const owners: readonly KeyScope[] = [
+        { type: 'project', id: project.id },
+        { type: 'environment_type', id: type.id },
+      ];
+      const swapped: readonly KeyScope[] = [
+        { type: 'project', id: type.id },
+        { type: 'environment_type', id: project.id },
+      ];
+      const add = async (where: string, scope: KeyScope) => unwrap(port().add(where, dataKey(scope)));
+      for (const scope of owners) expect(await add(stranger, scope)).toBe('not_found');
+      for (const scope of swapped) expect(await add(org, scope)).toBe('not_found');
+      await unwrap(ada.projects.delete(project.id));
+      await unwrap(ada.ephemeral.types.delete(type.id));
+      for (const scope of owners) expect(await add(org, scope)).toBe('not_found');
+      expect((await everyKey(org)).items).toEqual([]);
+      expect((await everyKey(stranger)).items).toEqual([]);
+    });
+
+    test('one that is added while its project or type is deleted goes with it, at the latest when it is wrapped anew', async () => {
+      const { org, ada } = suite.inNewOrg();
+      const other = (await suite.other()).dataKeys;
+      for (let round = 0; round < 6; round++) {
+        const project = await unwrap(ada.projects.create({ name: `P ${round}` }));
+        const type = await unwrap(ada.ephemeral.types.create({ name: `T ${round}` }));
+        const added = together(8, (index) => {
+          const scope: KeyScope =
+            index % 2 ? { type: 'project', id: project.id } : { type: 'environment_type', id: type.id };
+          return unwrap((index < 4 ? other : port()).add(org, dataKey(scope, 1 + index)));
+        });
+        await unwrap(ada.projects.delete(project.id));
+        await unwrap(ada.ephemeral.types.delete(type.id));
+        expect((await added).every((answer) => answer === 'added' || answer === 'not_found')).toBe(true);
+      }
+      for (const key of (await everyKey(org)).items) {
+        expect(await unwrap(port().rewrap(org, { ...key, version: key.version + 1 }))).toBe(false);
+      }
+      expect((await everyKey(org)).items).toEqual([]);
+    });
+
+    test("a project's first key comes with it, or not at all", async () => {
+      const { org, ada } = suite.inNewOrg();
+      const environments = [{ name: 'E', variables: [{ key: 'SECRET', value: 's3cr3t', sensitive: true }] }];
+      const { id } = await unwrap(ada.projects.create({ name: 'P', environments }));
+      const [key, ...more] = (await everyKey(org)).items;
+      expect(more).toEqual([]);
+      expect(key).toMatchObject({ scope: { type: 'project', id }, generation: 1, version: 1 });
+      expect(await unwrap(port().newest(org, key!.scope))).toEqual(key);
+      await refused(ada.projects.create({ name: 'p', environments }), 'project_name_taken');
+      await refused(ada.environments.create({ projectId: randomUUID(), ...environments[0]! }), 'not_found');
+      expect((await everyKey(org)).items).toEqual([key]);
+      const { ref } = await unwrap(ada.environments.getDefault(id));
+      const other = suite.vivarium({ storage: await suite.other() }).as({ org, type: 'user', id: 'ada' });
+      const values = await unwrap(other.environments.reveal(ref, { keys: ['SECRET'] }));
+      expect(values.get('SECRET')?.reveal()).toBe('s3cr3t');
     });
   });
 }

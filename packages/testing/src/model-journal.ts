@@ -1,4 +1,3 @@
-import { unwrap } from '@vivarium/core';
 import type { JournalEntry } from '@vivarium/core';
 
 import { among, demote, modelContext, nobody, pages, remember } from './model-context.ts';
@@ -62,8 +61,9 @@ export const journalModel = modelContext<Seen, ReturnType<typeof choose>>({
     'journal.retryParked': {
       weight: 2,
       send: async ({ journal }, { parked }) => {
-        const newest = parked ?? (await unwrap(journal.listParked({ limit: 1 }))).items[0]?.entry.id;
-        return journal.retryParked(newest ?? nobody);
+        if (parked !== null) return journal.retryParked(parked);
+        const newest = await journal.listParked({ limit: 1 });
+        return newest.isErr() ? newest : journal.retryParked(newest.value.items[0]?.entry.id ?? nobody);
       },
     },
     'journal.prune': {

@@ -1,7 +1,8 @@
 /** What happens to sensitive variables on their way into storage and out of it. */
 import { changeOf } from '../command.ts';
 import { DataKeys } from '../keys/data-keys.ts';
-import type { KeyFailure } from '../keys/data-keys.ts';
+import type { KeyFailure, MakingFailure } from '../keys/data-keys.ts';
+import type { StoredDataKey } from '../keys/model.ts';
 import type { AccessDenied } from '../kernel/errors.ts';
 import { err, ok, safeTry } from '../kernel/result.ts';
 import type { ResultAsync } from '../kernel/result.ts';
@@ -35,6 +36,25 @@ export function sealerFor(
     const seal = yield* dataKeysOf(scope).sealer({ type: 'project', id: environment.projectId });
     const { id: ownerId, version: sealVersion } = environment;
     return ok((name: string, value: string) => ({ sealed: seal({ ownerId, name, sealVersion }, value), sealVersion }));
+  });
+}
+
+/** Seals values for the environments of a project that is being made, with a data key that is stored in the same write; `null` without keys. */
+export function sealerOfNew(
+  scope: Scope,
+  projectId: string,
+): ResultAsync<
+  { readonly dataKey: StoredDataKey; readonly sealerFor: (environmentId: string) => SealVariable } | null,
+  MakingFailure
+> {
+  return safeTry(async function* () {
+    if (scope.ports.keys === null) return ok(null);
+    const { dataKey, seal } = yield* dataKeysOf(scope).fresh({ type: 'project', id: projectId });
+    const sealVersion = 1;
+    const sealerOf =
+      (ownerId: string): SealVariable =>
+      (name, value) => ({ sealed: seal({ ownerId, name, sealVersion }, value), sealVersion });
+    return ok({ dataKey, sealerFor: sealerOf });
   });
 }
 

@@ -22,6 +22,9 @@ export type PlaceInScope = Omit<Place, 'orgId' | 'scope'>;
 /** Seals values of one scope. The data key is at hand: nothing is asked of anybody. */
 export type Sealer = (place: PlaceInScope, text: string) => string;
 
+/** What can happen when a data key is made. */
+export type MakingFailure = KeyManagementFailure | NotConfigured;
+
 export type KeyFailure = KeyManagementFailure | NotConfigured | StorageFailure | UnsealingFailed;
 
 interface DataKeyPorts {
@@ -90,14 +93,48 @@ export class DataKeys {
     });
   }
 
+  /**
+   * A data key for something that is being made, to be stored in the same write, and a sealer by it. Errors: `not_configured`,
+   * `key_management_failure`.
+   */
+  fresh(scope: KeyScope): ResultAsync<{ readonly dataKey: StoredDataKey; readonly seal: Sealer }, MakingFailure> {
+    const orgId = this.#orgId;
+    const used = (id: string, bytes: number) => this.#ports.opened.used(id, 1, bytes);
+    return this.#generate(scope, 1).map(({ row, key }) => ({
+      dataKey: row,
+      seal: (place, text) => {
+        used(row.id, utf8Length(text));
+        return seal(row.id, key, { ...place, orgId, scope }, text);
+      },
+    }));
+  }
+
   /** Makes the data key of this generation, or takes the one that somebody else has made meanwhile. */
   #make(scope: KeyScope, generation: number): ResultAsync<StoredDataKey, KeyFailure> {
-    const { keys, clock, ids, opened } = this.#ports;
     const [repository, orgId] = [this.#repository, this.#orgId];
+    const generate = () => this.#generate(scope, generation);
+    return safeTry(async function* () {
+      const { row } = yield* generate();
+      const added = yield* repository.add(orgId, row);
+      // Where there is nothing that the key could be for, what is sealed with it will be refused: by a write that knows how to say so.
+      if (added !== 'taken') return ok(row);
+      const there = yield* repository.newest(orgId, scope);
+      return there === null ? err(new UnsealingFailed(`data key ${row.id}`)) : ok(there);
+    });
+  }
+
+  /** A new data key, open in this process, and not stored yet. */
+  #generate(
+    scope: KeyScope,
+    generation: number,
+  ): ResultAsync<{ readonly row: StoredDataKey; readonly key: KeyObject }, MakingFailure> {
+    const { keys, clock, ids, opened } = this.#ports;
+    const orgId = this.#orgId;
     if (keys === null) return errAsync(withoutKeys());
     return safeTry(async function* () {
       const id = ids.next();
-      const made = yield* asked(() => keys.generateDataKey({ context: contextOf(orgId, scope, id) }));
+      const generated = (async () => keys.generateDataKey({ context: contextOf(orgId, scope, id) }))();
+      const made = yield* ResultAsync.fromPromise(generated, failureOf);
       const key = yield* secretKey(made.plaintext);
       const at = new Date(clock.now().getTime());
       const row: StoredDataKey = {
@@ -111,12 +148,8 @@ export class DataKeys {
         createdAt: at,
         updatedAt: at,
       };
-      if (yield* repository.add(orgId, row)) {
-        opened.put(id, key, at.getTime());
-        return ok(row);
-      }
-      const there = yield* repository.newest(orgId, scope);
-      return there === null ? err(new UnsealingFailed(`data key ${id}`)) : ok(there);
+      opened.put(id, key, at.getTime());
+      return ok({ row, key });
     });
   }
 

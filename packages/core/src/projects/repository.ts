@@ -1,5 +1,6 @@
 import type { StoredEnvironment } from '../environments/model.ts';
 import type { KeyId, KeyRecord } from '../kernel/idempotency.ts';
+import type { StoredDataKey } from '../keys/model.ts';
 import type { PageRequest, StoredPage } from '../kernel/paging.ts';
 import type { Change, Loaded, Stored, Written } from '../storage/port.ts';
 import type { StoredProject } from './model.ts';
@@ -28,11 +29,12 @@ export interface ProjectRepository {
   /**
    * Writes a project with its first environments, the first of which is its default. With a parent, guards that the org's tree is still
    * at `treeVersion` (`stale`), so that neither depth nor parent can have changed; such creates do not disturb one another, but
-   * each moves the tree's growth on, so that no move goes by a height that is out of date.
+   * each moves the tree's growth on, so that no move goes by a height that is out of date. `dataKey` is what sensitive variables among them are sealed with.
    */
   create(command: {
     readonly project: StoredProject;
     readonly environments: readonly StoredEnvironment[];
+    readonly dataKey?: StoredDataKey;
     readonly treeVersion: number | null;
     readonly change: Change;
   }): Stored<Written<'name_taken' | 'stale'>>;

@@ -4,9 +4,10 @@ import { again, checkVersion, command } from '../command.ts';
 import { environmentDescription, environmentName, variableInputs } from '../environments/model.ts';
 import type { StoredEnvironment, VariableInput } from '../environments/model.ts';
 import { needsSealing, newEnvironment, setVariables } from '../environments/rules.ts';
-import { sealerFor } from '../environments/sensitive.ts';
+import { sealerOfNew } from '../environments/sensitive.ts';
 import { InvalidInput, NotFound } from '../kernel/errors.ts';
-import type { KeyFailure } from '../keys/data-keys.ts';
+import type { MakingFailure } from '../keys/data-keys.ts';
+import type { StoredDataKey } from '../keys/model.ts';
 import { changeOptions, commandOptions } from '../kernel/idempotency.ts';
 import type { CommandOptions } from '../kernel/idempotency.ts';
 import { id } from '../kernel/ids.ts';
@@ -144,13 +145,14 @@ export class Projects {
               yield* canHoldChild(parent.lineage);
             }
             const projectId = ids.next();
-            const environments = yield* firstEnvironments(scope, projectId, wanted.environments, at);
+            const { environments, dataKey } = yield* firstEnvironments(scope, projectId, wanted.environments, at);
             const defaultEnvironmentId = environments[0]!.id;
             const project = newProject(wanted, { id: projectId, defaultEnvironmentId, at });
 
             const written = yield* storage.projects.create({
               project,
               environments,
+              ...(dataKey === null ? {} : { dataKey }),
               treeVersion: parentId === null ? null : parent.treeVersion,
               change: change(
                 {
@@ -163,8 +165,6 @@ export class Projects {
               ),
             });
             if (written.done) return ok(toProject(project));
-            // Nothing was made that the data key could be for. If it stays all the same, it opens nothing.
-            await storage.dataKeys.removeScope(scope.caller.org, { type: 'project', id: projectId });
             if (written.refused === 'key_taken') return ok(written.record);
             if (written.refused === 'name_taken') return err(new ProjectNameTaken(project.name));
             return ok(again);
@@ -377,23 +377,27 @@ function firstEnvironments(
   projectId: string,
   given: readonly InitialEnvironment[] = [{ name: 'Development' }],
   at: Date,
-): ResultAsync<readonly StoredEnvironment[], InvalidInput | KeyFailure> {
+): ResultAsync<
+  { readonly environments: readonly StoredEnvironment[]; readonly dataKey: StoredDataKey | null },
+  InvalidInput | MakingFailure
+> {
   const { ids, limits } = scope.ports;
   return safeTry(async function* () {
     const maximum = limits.environmentsPerProject;
     if (given.length > maximum) {
       return err(new InvalidInput([{ path: 'environments', message: `must have at most ${maximum} environments` }]));
     }
+    const sealed = given.some(({ variables = [] }) => needsSealing([], variables));
+    const sealers = sealed ? yield* sealerOfNew(scope, projectId) : null;
     const environments: StoredEnvironment[] = [];
     for (const [index, { variables: inputs = [], ...environment }] of given.entries()) {
-      const made = { projectId, id: ids.next(), version: 1 };
-      const seal = yield* sealerFor(scope, made, needsSealing([], inputs));
-      const variables = yield* setVariables([], inputs, limits, seal).mapErr((error) =>
+      const id = ids.next();
+      const variables = yield* setVariables([], inputs, limits, sealers?.sealerFor(id) ?? null).mapErr((error) =>
         inside(`environments[${index}]`, error),
       );
-      environments.push(newEnvironment({ ...environment, projectId }, variables, { id: made.id, at }));
+      environments.push(newEnvironment({ ...environment, projectId }, variables, { id, at }));
     }
-    return ok(environments);
+    return ok({ environments, dataKey: sealers?.dataKey ?? null });
   });
 }
 

@@ -16,9 +16,10 @@ export function memoryDataKeys(session: Session): DataKeyRepository {
     add: (orgId, key) =>
       answer(session, () => {
         const org = tables.of(orgId);
-        if (ofScope(org, key.scope).some(({ generation }) => generation === key.generation)) return false;
+        if (!hasOwner(org, key.scope)) return 'not_found';
+        if (ofScope(org, key.scope).some(({ generation }) => generation === key.generation)) return 'taken';
         org.dataKeys.set(key.id, row(key));
-        return true;
+        return 'added';
       }),
 
     rewrap: (orgId, key) =>
@@ -46,14 +47,19 @@ export function memoryDataKeys(session: Session): DataKeyRepository {
         const org = tables.of(orgId);
         if (ofScope(org, scope).some((key) => key.id === id)) org.dataKeys.delete(id);
       }),
-
-    removeScope: (orgId, scope) => answer(session, () => forgetScope(tables.of(orgId), scope)),
   };
 }
 
 /** Part of deleting what the keys are for. */
 export function forgetScope(org: OrgTables, scope: KeyScope): void {
   for (const { id } of ofScope(org, scope)) org.dataKeys.delete(id);
+}
+
+/** What a key is for is there. Apps have no table yet. */
+function hasOwner(org: OrgTables, { type, id }: KeyScope): boolean {
+  if (type === 'project') return org.projects.has(id);
+  const there = org.types.get(id);
+  return type === 'app' || (there !== undefined && there.state !== 'deleted');
 }
 
 function ofScope(org: OrgTables, scope: KeyScope): readonly StoredDataKey[] {

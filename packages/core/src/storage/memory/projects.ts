@@ -10,7 +10,7 @@ import { answer, keptUnder, write } from './writing.ts';
 
 export function memoryProjects(session: Session): ProjectRepository {
   return {
-    create: ({ project, environments, treeVersion, change }) =>
+    create: ({ project, environments, dataKey, treeVersion, change }) =>
       write(
         session,
         change,
@@ -23,6 +23,7 @@ export function memoryProjects(session: Session): ProjectRepository {
           if (project.parentProjectId !== null) org.treeGrowth++;
           org.projects.set(project.id, row(project));
           for (const environment of environments) org.environments.set(environment.id, environmentRow(environment));
+          if (dataKey !== undefined) org.dataKeys.set(dataKey.id, row(dataKey));
         },
       ),
 
