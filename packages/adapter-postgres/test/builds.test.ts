@@ -6,7 +6,16 @@ import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { changeOfBuilds, historyOf, makeBuilds, nested, orgOfBuilds } from '../../sql/test/build-calls.ts';
+import {
+  changeOfBuilds,
+  durations,
+  figuresOf,
+  historyOf,
+  historyOfDurations,
+  makeBuilds,
+  nested,
+  orgOfBuilds,
+} from '../../sql/test/build-calls.ts';
 import type { Builds } from '../../sql/test/build-calls.ts';
 import { postgresStorage } from '../src/index.ts';
 import type { PostgresStorage } from '../src/index.ts';
@@ -43,6 +52,20 @@ await describeOnEngines(everyEngine, (engine) => {
         { seconds: 1, ms: 1_500 },
         { seconds: 1, ms: 1_500 },
       ]);
+    });
+
+    test.each(Object.entries(durations))('percentiles of durations %s, to the millisecond', async (_which, given) => {
+      const own = await makeBuilds(db.storage);
+      await unwrap(db.storage.builds.add(historyOfDurations(own, given)));
+      for (const projectId of [own.references.projectId, undefined]) {
+        const attempts = await db.query(
+          `SELECT s.state, s.status, s.duration_ms::int8::float8 AS ms FROM ${db.schema}.build_states s JOIN ${db.schema}.builds b ON b.id = s.build_id
+          WHERE b.org_id = $1 AND b.project_id = coalesce($2, b.project_id)`,
+          [org, projectId ?? null],
+        );
+        const { states } = await unwrap(db.storage.builds.stats(org, projectId === undefined ? {} : { projectId }));
+        expect(states).toEqual(figuresOf(attempts as never));
+      }
     });
 
     test('documents as deep as they may be come back equal', async () => {
