@@ -45,10 +45,10 @@ await describeOnEngines(everyEngine, (engine) => {
       pool = createPool({ uri: db.url, charset: 'utf8mb4', connectionLimit: 1 });
       pool.on('connection', (connection) => {
         const execute = connection.execute.bind(connection) as (...given: unknown[]) => never;
-        connection.execute = ((...given: unknown[]) => {
+        connection.execute = (...given: unknown[]) => {
           sent.push(given[0] as Sent);
           return execute(...given);
-        }) as typeof connection.execute;
+        };
       });
       storage = mysqlStorage({ pool });
     });

@@ -120,10 +120,7 @@ await describeOnEngines(servers, (engine) => {
         // Builds of other projects, platforms and statuses, so that only the index for it leads straight to what is asked for.
         const columns = `org_id, project_id, platform_id, os_version_id, image_type_id, current_state, status, retry_count, plan_version,
           milestones, attempts, heartbeat_timeout_ms, heartbeat_at, created_by_type, created_by, version, updated_at`;
-        const others = await Promise.all([
-          made,
-          ...(await Promise.all([makeBuilds(db.storage), makeBuilds(db.storage)])),
-        ]);
+        const others = [made, await makeBuilds(db.storage), await makeBuilds(db.storage)];
         for (const { running, failed } of others) {
           for (const { id } of [running, failed]) {
             await db.query(
