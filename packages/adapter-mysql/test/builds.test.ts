@@ -6,7 +6,16 @@ import type { Pool, RowDataPacket } from 'mysql2/promise';
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { changeOfBuilds, historyOf, makeBuilds, nested, orgOfBuilds } from '../../sql/test/build-calls.ts';
+import {
+  changeOfBuilds,
+  durations,
+  figuresOf,
+  historyOf,
+  historyOfDurations,
+  makeBuilds,
+  nested,
+  orgOfBuilds,
+} from '../../sql/test/build-calls.ts';
 import type { Builds } from '../../sql/test/build-calls.ts';
 import { mysqlStorage } from '../src/index.ts';
 import type { MysqlStorage } from '../src/index.ts';
@@ -36,10 +45,10 @@ await describeOnEngines(everyEngine, (engine) => {
       pool = createPool({ uri: db.url, charset: 'utf8mb4', connectionLimit: 1 });
       pool.on('connection', (connection) => {
         const execute = connection.execute.bind(connection) as (...given: unknown[]) => never;
-        connection.execute = ((...given: unknown[]) => {
+        connection.execute = (...given: unknown[]) => {
           sent.push(given[0] as Sent);
           return execute(...given);
-        }) as typeof connection.execute;
+        };
       });
       storage = mysqlStorage({ pool });
     });
@@ -61,6 +70,20 @@ await describeOnEngines(everyEngine, (engine) => {
         { duration_seconds: 1, duration_ms: 1_500 },
         { duration_seconds: 1, duration_ms: 1_500 },
       ]);
+    });
+
+    test.each(Object.entries(durations))('percentiles of durations %s, to the millisecond', async (_which, given) => {
+      const own = await makeBuilds(db.storage);
+      await unwrap(db.storage.builds.add(historyOfDurations(own, given)));
+      for (const projectId of [own.references.projectId, undefined]) {
+        const attempts = await db.query(
+          `SELECT s.state, s.status, s.duration_ms AS ms FROM vivarium_build_states s JOIN vivarium_builds b ON b.id = s.build_id
+          WHERE b.org_id = ? AND b.project_id = COALESCE(?, b.project_id)`,
+          [org, projectId ?? null],
+        );
+        const { states } = await unwrap(db.storage.builds.stats(org, projectId === undefined ? {} : { projectId }));
+        expect(states).toEqual(figuresOf(attempts as never));
+      }
     });
 
     test('documents as deep as they may be come back equal', async () => {

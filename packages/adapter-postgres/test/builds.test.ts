@@ -6,7 +6,16 @@ import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { changeOfBuilds, historyOf, makeBuilds, nested, orgOfBuilds } from '../../sql/test/build-calls.ts';
+import {
+  changeOfBuilds,
+  durations,
+  figuresOf,
+  historyOf,
+  historyOfDurations,
+  makeBuilds,
+  nested,
+  orgOfBuilds,
+} from '../../sql/test/build-calls.ts';
 import type { Builds } from '../../sql/test/build-calls.ts';
 import { postgresStorage } from '../src/index.ts';
 import type { PostgresStorage } from '../src/index.ts';
@@ -43,6 +52,20 @@ await describeOnEngines(everyEngine, (engine) => {
         { seconds: 1, ms: 1_500 },
         { seconds: 1, ms: 1_500 },
       ]);
+    });
+
+    test.each(Object.entries(durations))('percentiles of durations %s, to the millisecond', async (_which, given) => {
+      const own = await makeBuilds(db.storage);
+      await unwrap(db.storage.builds.add(historyOfDurations(own, given)));
+      for (const projectId of [own.references.projectId, undefined]) {
+        const attempts = await db.query(
+          `SELECT s.state, s.status, s.duration_ms::int8::float8 AS ms FROM ${db.schema}.build_states s JOIN ${db.schema}.builds b ON b.id = s.build_id
+          WHERE b.org_id = $1 AND b.project_id = coalesce($2, b.project_id)`,
+          [org, projectId ?? null],
+        );
+        const { states } = await unwrap(db.storage.builds.stats(org, projectId === undefined ? {} : { projectId }));
+        expect(states).toEqual(figuresOf(attempts as never));
+      }
     });
 
     test('documents as deep as they may be come back equal', async () => {
@@ -97,10 +120,7 @@ await describeOnEngines(servers, (engine) => {
         // Builds of other projects, platforms and statuses, so that only the index for it leads straight to what is asked for.
         const columns = `org_id, project_id, platform_id, os_version_id, image_type_id, current_state, status, retry_count, plan_version,
           milestones, attempts, heartbeat_timeout_ms, heartbeat_at, created_by_type, created_by, version, updated_at`;
-        const others = await Promise.all([
-          made,
-          ...(await Promise.all([makeBuilds(db.storage), makeBuilds(db.storage)])),
-        ]);
+        const others = [made, await makeBuilds(db.storage), await makeBuilds(db.storage)];
         for (const { running, failed } of others) {
           for (const { id } of [running, failed]) {
             await db.query(

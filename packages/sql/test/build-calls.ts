@@ -1,8 +1,10 @@
 /** The calls about builds whose round trips the adapters promise, in a world of a catalog, a project with a plan, a running build and one that has failed. */
 import { createVivarium, unwrap } from '@vivarium/core';
+import { nearestRank } from '@vivarium/core/storage';
 import type {
   BuildFailure,
   BuildRepository,
+  BuildStats,
   Change,
   KeyWrite,
   Storage,
@@ -105,6 +107,47 @@ export function historyOf({ pending }: Builds, attempts: number, failures: numbe
   }));
   return { build, states, failures: failed };
 }
+
+/** A build whose attempts have taken so many milliseconds, every tenth at its second milestone, and every seventh in vain. */
+export function historyOfDurations(made: Builds, durations: readonly number[]) {
+  const { build, states } = historyOf(made, durations.length, 0);
+  const taken = states.map((state, index): StoredBuildState => {
+    const endTime = new Date(state.startTime.getTime() + durations[index]!);
+    const status = index % 7 === 6 ? 'failed' : 'completed';
+    return { ...state, state: index % 10 === 9 ? 50 : 0, status, endTime };
+  });
+  return { build, states: taken, failures: [], change: changeOfBuilds() };
+}
+
+/** What figures by state have to say of attempts. */
+export function figuresOf(
+  attempts: readonly { readonly state: number; readonly status: string; readonly ms: number | null }[],
+): BuildStats['states'] {
+  return [...Map.groupBy(attempts, ({ state }) => state)]
+    .sort(([a], [b]) => a - b)
+    .map(([state, all]) => {
+      const completed = all.filter(({ status }) => status === 'completed').map(({ ms }) => Number(ms));
+      const sorted = completed.sort((a, b) => a - b);
+      return {
+        state,
+        attempts: all.length,
+        completed: sorted.length,
+        failed: all.filter(({ status }) => status === 'failed').length,
+        p50Ms: nearestRank(sorted, 50),
+        p95Ms: nearestRank(sorted, 95),
+      };
+    });
+}
+
+/** Lengths that lie close together, that are the same, that are far apart, and that end at a rank. */
+export const durations: Readonly<Record<string, readonly number[]>> = {
+  none: [],
+  'a single one': [1_234],
+  'of less than a second': Array.from({ length: 100 }, (_none, index) => (index * 37) % 100),
+  'in a few seconds': Array.from({ length: 500 }, (_none, index) => 5_000 + ((index * 7_919) % 3_000)),
+  'that are the same': Array.from({ length: 60 }, () => 61_001),
+  'of seconds and days': Array.from({ length: 200 }, (_none, index) => 1_000 + index ** 4),
+};
 
 export function nested(levels: number): NonNullable<BuildFailure['errorDetails']> {
   return levels === 0 ? { end: true } : { in: nested(levels - 1) };

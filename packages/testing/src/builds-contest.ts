@@ -218,7 +218,8 @@ async function watch(client: Client<unknown>, contest: Contest, seen: Map<string
     if (history.isErr()) violations.push(`the history of ${id} could not be read: ${history.error.message}`);
     else violations.push(...gapsIn(history.value.items).map((gap) => `${id}: ${gap}`));
   }
-  await Promise.resolve();
+  // Where there is no build yet nothing was waited for: without a turn of the event loop, no answer of a database would ever arrive.
+  await new Promise((resolve) => setImmediate(resolve));
   return violations;
 }
 

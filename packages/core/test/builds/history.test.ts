@@ -142,7 +142,7 @@ const packerManifest = {
 };
 
 describe('a build that was run here', () => {
-  it('can be exported, and imported under another number with the same history', async () => {
+  it('can be exported, and imported under another number with the same history', { timeout: 120_000 }, async () => {
     const runs = fc.array(command, { maxLength: 30 });
     const counted = { runs: 0, refused: 0, statuses: new Set<string>() };
     await fc.assert(

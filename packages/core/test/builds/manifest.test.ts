@@ -76,11 +76,10 @@ describe('a manifest of Packer', () => {
     }
   });
 
-  it('is refused at once when it is enormous', () => {
+  it('is refused for its size, unread, when it is enormous', () => {
     const given = `${'['.repeat(10_000_000)}${']'.repeat(10_000_000)}`;
-    const start = performance.now();
-    expect(packerManifest.safeParse(given).success).toBe(false);
-    expect(performance.now() - start).toBeLessThan(500);
+    const { error } = packerManifest.safeParse(given);
+    expect(error?.issues.map(({ message }) => message)).toEqual(['must have at most 262,144 bytes']);
   });
 
   it('that was cut off anywhere is refused', () => {
