@@ -322,7 +322,7 @@ await describeOnEngines(['dynamodb'], (engine) => {
       const repo = unwrap(await ada.deployments.repos.register({ provider: 'github', fullName: 'acme/shop' }));
       const of = { projectId: project.id, repoId: repo.id };
       const writing: Promise<unknown>[] = [];
-      for (let i = 0; i < 10; i++) {
+      for (let i = 0; i < 12; i++) {
         const environment = `pr-${i}`;
         const { id } = unwrap(await ada.deployments.environments.ensure({ ...of, environment }));
         const work = async () => {
