@@ -94,6 +94,22 @@ const kinds: Record<string, (org: string, a: string, b: string) => Key> = {
   listedFailure: (org, a) => keys.listedFailureKey(org, { createdAt, id: a }),
   failureOfBuild: (org, a, b) => keys.failureOfBuildKey(org, { createdAt, id: a }, { createdAt, id: b }),
   import: (org, a) => keys.importKey(org, a),
+  repo: (org, a) => keys.repoKey(org, a),
+  repoName: keys.repoNameKey,
+  app: (org, a) => keys.appKey(org, a),
+  appOfProject: keys.projectAppKey,
+  appOfRepo: keys.repoAppKey,
+  listedApp: (org, a, b) => keys.listedAppKey(org, { name: a.replace(/\p{Cc}/gu, ''), id: b }),
+  projectEnvironment: (org, a) => keys.projectEnvironmentKey(org, a),
+  placeInProject: (org, a, b) => keys.placeInProject(org, { projectId: 'p', environment: a, repoId: b }),
+  placeInRepo: (org, a, b) => keys.placeInRepo(org, { repoId: 'r', environment: a, projectId: b }),
+  placeOnBranch: (org, a, b) =>
+    keys.placeOnBranch(org, a, { repoId: 'r', projectId: 'p', environment: 'staging', id: b }),
+  deployment: (org, a) => keys.deploymentKey(org, a, 7),
+  deploymentId: (org, a) => keys.deploymentIdKey(org, a),
+  openDeployment: (org, a) => keys.openDeploymentKey(org, a),
+  repoErasure: (org, a) => keys.repoErasureKey(org, a),
+  historyErasure: (org, a) => keys.historyErasureKey(org, a),
 };
 const kind = fc.constantFrom(...Object.keys(kinds));
 
@@ -140,6 +156,14 @@ describe('keys', () => {
     expect(inside(keys.variablesKey('o', 'p', '!').sk)).toBe(false);
     expect(inside(keys.environmentNameKey('o', 'p', '!').sk)).toBe(false);
     expect(inside(keys.dataKeyKey('o', { type: 'project', id: 'p' }, 1).sk)).toBe(false);
+    const place = { projectId: 'p', repoId: '!', environment: '!' };
+    for (const { pk, sk } of [keys.projectAppKey('o', 'p', '!'), keys.placeInProject('o', place)]) {
+      expect([pk, inside(sk), sk > keys.variablesSpan('o', 'p').to]).toEqual([
+        keys.projectPartition('o', 'p'),
+        false,
+        true,
+      ]);
+    }
   });
 
   test('members have their names back, and those that have ended sort by name, then id', () => {
@@ -221,6 +245,34 @@ describe('keys', () => {
         expect(inside).toEqual(builds.slice(builds.indexOf(first), builds.indexOf(last) + 1));
       }
     }
+  });
+
+  test('places of environments sort by name, those on a branch stand together, and deployments come newest first behind their environment', () => {
+    const place = (environment: string, repoId: string) =>
+      keys.placeInProject('o', { projectId: 'p', environment, repoId }).sk;
+    const byName = [
+      place('a', '~'),
+      place('a-', '!'),
+      place('a.b', '!'),
+      place('a/b', '!'),
+      place('a0', '!'),
+      place('b', '!'),
+    ];
+    expect([...byName].sort()).toEqual(byName);
+    fc.assert(
+      fc.property(nasty, nasty, nasty, (branch, other, id) => {
+        const { sk } = keys.placeOnBranch('o', branch, { projectId: 'p', repoId: 'r', environment: 'staging', id });
+        expect(sk.startsWith(keys.placesOnBranch(branch))).toBe(true);
+        expect(sk < keys.behind(keys.placesOnBranch(branch))).toBe(true);
+        expect(sk.startsWith(keys.placesOnBranch(other))).toBe(branch === other);
+      }),
+    );
+    const { from, to } = keys.deploymentSpan('o', 'e', null);
+    const newestFirst = [1_000, 10, 9, 1].map((sequence) => keys.deploymentKey('o', 'e', sequence).sk);
+    const all = [keys.projectEnvironmentKey('o', 'e').sk, ...newestFirst];
+    expect([...all].sort()).toEqual(all);
+    expect(all[0]! >= from && all.at(-1)! <= to).toBe(true);
+    expect(newestFirst.filter((sk) => sk >= keys.deploymentSpan('o', 'e', 10).from)).toEqual(newestFirst.slice(2));
   });
 
   test('behind a prefix is behind every key that begins with it', () => {

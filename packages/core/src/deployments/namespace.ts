@@ -50,7 +50,8 @@ export function namespaceFor(triple: {
 function hashOf(parts: readonly string[]): string {
   const hash = createHash('sha256');
   for (const part of parts) {
-    const bytes = Buffer.from(part);
+    // Not UTF-8, in which all unpaired surrogates are one character.
+    const bytes = Buffer.from(part, 'utf16le');
     hash.update(`${bytes.length}:`).update(bytes);
   }
   const digest = hash.digest();

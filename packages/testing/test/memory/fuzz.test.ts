@@ -58,7 +58,7 @@ describe('[memory] fuzz', () => {
   );
 
   test(
-    `${Math.ceil(calls / 4)} calls of ephemeral environments, keys and builds, valid and not, throw nothing (seed ${seed})`,
+    `${Math.ceil(calls / 4)} calls of ephemeral environments, keys, builds and deployments, valid and not, throw nothing (seed ${seed})`,
     { timeout: 600_000 },
     async () => {
       const unhandled: unknown[] = [];
@@ -100,7 +100,7 @@ describe('[memory] fuzz', () => {
 
 /** Called in worlds, which have what these methods ask for; all others by the commands of the model test. */
 function isOfTheWorld(method: string): boolean {
-  return ['ephemeral.', 'keys.', 'builds.'].some((context) => method.startsWith(context));
+  return ['ephemeral.', 'keys.', 'builds.', 'deployments.'].some((context) => method.startsWith(context));
 }
 
 /** Where nothing is taken, nothing can be spoiled. */
