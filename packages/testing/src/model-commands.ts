@@ -3,12 +3,13 @@ import fc from 'fast-check';
 import type { FakeClock } from './fake-clock.ts';
 import { draftOf, draftsOf } from './model-context.ts';
 import type { Draft, ModelContext, ModelSide, Played } from './model-context.ts';
+import { buildsModel } from './model-builds.ts';
 import { environmentsModel } from './model-environments.ts';
 import { ephemeralModel } from './model-ephemeral.ts';
 import { journalModel } from './model-journal.ts';
 
 /** Every context that the model test knows. One more is one more line here, and a plain model of it beside that of memory storage. */
-export const modelContexts: readonly ModelContext[] = [environmentsModel, ephemeralModel, journalModel];
+export const modelContexts: readonly ModelContext[] = [environmentsModel, ephemeralModel, buildsModel, journalModel];
 
 /** Limits of the model test: small, so that commands run into them. */
 export const modelLimits = { environmentsPerProject: 5, variablesPerEnvironment: 4, variableBytesPerEnvironment: 160 };

@@ -8,7 +8,7 @@ import { allPages } from './paging.ts';
 import type { RecordingRunner } from './pipelines.ts';
 
 /** The part of a client that a model has to have. */
-export type ModelClient = Pick<Client<unknown>, 'projects' | 'environments' | 'ephemeral' | 'journal'>;
+export type ModelClient = Pick<Client<unknown>, 'projects' | 'environments' | 'ephemeral' | 'builds' | 'journal'>;
 
 /** One of the two that are held against each other: a client in each of two orgs, on the same clock, with one runner of pipelines. */
 export interface ModelSide {

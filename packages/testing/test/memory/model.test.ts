@@ -36,6 +36,22 @@ const notable = [
   'swept: call_again done',
   'swept: deprovision done',
   'swept: put_to_sleep done',
+  'builds.catalog.create catalog_name_taken',
+  'builds.catalog.delete in_use',
+  'builds.start build_number_taken',
+  'builds.start not_found',
+  'builds.import invalid_input',
+  'builds.states.enter illegal_transition',
+  'builds.states.enter invalid_input',
+  'builds.states.enter stale_version',
+  'builds.states.enter idempotency_mismatch',
+  'builds.resume illegal_transition',
+  'builds.heartbeat illegal_transition',
+  'builds.resolveFailure illegal_transition',
+  'builds.attachPackerManifest invalid_input',
+  'a build was completed',
+  'swept: build done',
+  'swept: build planned',
 ];
 const keys = localKeyring({ keys: `model:${Buffer.alloc(32, 3).toString('base64')}` });
 

@@ -4,6 +4,7 @@
  */
 import type { Clock, Limits, PipelineRunner } from '@vivarium/core';
 
+import { plainBuilds } from './plain-builds.ts';
 import { plainEnvironments } from './plain-environments.ts';
 import { plainEphemeral } from './plain-ephemeral.ts';
 import { plainJournal } from './plain-journal.ts';
@@ -26,9 +27,11 @@ export class PlainModel {
   org(orgId: string, actor: PlainActor) {
     const newId = () => `00000000-0000-7000-9000-${(++this.#ids).toString(16).padStart(12, '0')}`;
     const ledger = plainLedger(orgId, actor, this.#clock, newId);
+    const environments = plainEnvironments(ledger, this.#limits);
     return {
-      ...plainEnvironments(ledger, this.#limits),
+      ...environments,
       ...plainEphemeral(ledger, this.#runner),
+      ...plainBuilds(ledger, environments.projects),
       ...plainJournal(ledger),
     };
   }
