@@ -84,6 +84,7 @@ interface References {
 type StartInput = References & { readonly buildNumber: string; readonly heartbeatTimeoutMs?: number };
 type FailInput = Pick<BuildFailure, 'failureType' | 'errorMessage'> &
   Partial<Pick<BuildFailure, 'component' | 'errorDetails' | 'state'>>;
+type Facts = Parameters<PlainLedger['note']>[4];
 type Filter = Partial<Record<string, unknown>>;
 
 /** The catalog, plans and builds of an org. `projects` says which projects there are. */
@@ -128,8 +129,8 @@ export function plainBuilds(ledger: PlainLedger, projects: { get(id: string): Pr
   const buildOf = (id: string) => builds.find((build) => build.id === id);
   /** A replay tells the thing as it is then, which has to be looked up. */
   const replayOf = (see: () => Promise<unknown>) => () => see().then(ok) as unknown as Answer;
-  const noted = (build: PlainBuild, action: string, facts: object) =>
-    note('build', build.id, action, build.version, { buildNumber: build.buildNumber, ...facts } as never);
+  const noted = (build: PlainBuild, action: string, facts: Facts) =>
+    note('build', build.id, action, build.version, { buildNumber: build.buildNumber, ...facts });
 
   const catalog = <K extends CatalogKind>(kind: K, list: string, empty: Readonly<Record<string, null>>) => {
     const method = (name: string) => `builds.catalog.${list}.${name}`;
@@ -276,7 +277,7 @@ export function plainBuilds(ledger: PlainLedger, projects: { get(id: string): Pr
     id: string,
     options: Options,
     input: unknown,
-    decide: (build: PlainBuild) => VivariumError | object,
+    decide: (build: PlainBuild) => VivariumError | Facts,
   ): Promise<Answer> => {
     const before = kept(`builds.${name}`, options, [id, input]);
     if (before !== null) return before;
@@ -285,7 +286,7 @@ export function plainBuilds(ledger: PlainLedger, projects: { get(id: string): Pr
     const outdated = stale('build', build, options);
     if (outdated !== null) return err(outdated);
     const decided = decide(build);
-    if (decided instanceof Error) return err(decided as VivariumError);
+    if (decided instanceof Error) return err(decided);
     Object.assign(build, { version: build.version + 1, updatedAt: now() });
     const { status } = build;
     noted(build, action, {
