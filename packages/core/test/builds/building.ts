@@ -1,7 +1,6 @@
 /** What the tests of builds begin with. */
-import type { StoredBuild } from '../../src/builds/model.ts';
+import type { BuildMove, StoredBuild } from '../../src/builds/model.ts';
 import { cancel, complete, enter, fail, newBuild, resume } from '../../src/builds/rules.ts';
-import type { BuildMove } from '../../src/builds/model.ts';
 import type { BuildStatus } from '../../src/builds/lifecycle.ts';
 import type { Result } from '../../src/kernel/result.ts';
 

@@ -8,8 +8,7 @@ import {
   legalBuildEvents,
 } from '../../src/builds/lifecycle.ts';
 import type { BuildEvent } from '../../src/builds/lifecycle.ts';
-import type { StoredBuild } from '../../src/builds/model.ts';
-import type { BuildMove } from '../../src/builds/model.ts';
+import type { BuildMove, StoredBuild } from '../../src/builds/model.ts';
 import type { IllegalTransition } from '../../src/kernel/errors.ts';
 import type { Result } from '../../src/kernel/result.ts';
 import { after, buildThatIs, cancel, complete, enter, fail, failure, made, refusal, resume } from './building.ts';
