@@ -163,6 +163,44 @@ await describeOnEngines(['dynamodb'], (engine) => {
       client.destroy();
     });
 
+    test('what is read at one instant is read again where a transaction is in the way, and fails where that does not end', async () => {
+      const { projects, deployments } = bench.as(org);
+      const project = unwrap(await projects.create({ name: 'Shop' }));
+      const repo = unwrap(await deployments.repos.register({ provider: 'github', fullName: 'acme/shop' }));
+      const of = { projectId: project.id, repoId: repo.id, environment: 'staging' };
+      const { id: projectEnvironmentId } = unwrap(await deployments.environments.ensure(of));
+      const begun = unwrap(await deployments.start({ projectEnvironmentId, gitRef: 'main', sha: 'a'.repeat(40) }));
+      let left = 3;
+      const client = clientAt(engine.url);
+      client.middlewareStack.add(
+        (next, context) => async (args) => {
+          if (context.commandName !== 'TransactGetItemsCommand' || left-- <= 0) return next(args);
+          throw new TransactionCanceledException({
+            message: 'no',
+            $metadata: {},
+            CancellationReasons: [{ Code: 'None' }, { Code: 'TransactionConflict' }],
+          });
+        },
+        { step: 'initialize' },
+      );
+      const meddled = createVivarium({ storage: dynamodbStorage({ client, table: bench.table }) }).as({
+        org,
+        type: 'user',
+        id: 'ada',
+      });
+      const running = unwrap(await meddled.deployments.report(begun.id, { status: 'running' }));
+      expect([running.status, left]).toEqual(['running', -1]);
+      left = 1_000;
+      const result = await meddled.deployments.report(begun.id, { status: 'failed' });
+      expect(result.isErr() && result.error).toMatchObject({
+        code: 'storage_failure',
+        retryable: true,
+        outcome: 'none',
+      });
+      expect(left).toBe(980);
+      client.destroy();
+    });
+
     test('a conflict that does not end is a failure that may be tried again, and nothing was written', async () => {
       const client = clientAt(engine.url);
       const count = injectConflicts(client, 1);

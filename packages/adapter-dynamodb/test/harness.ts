@@ -110,7 +110,7 @@ function meterOf(client: DynamoDBClient): Set<Traffic> {
   return meters;
 }
 
-/** Makes a share of all writes fail as they do when other transactions are in the way. The emulator itself never does. */
+/** Makes a share of all transactions and conditional writes fail as they do when other transactions are in the way. The emulator itself never does. */
 export function injectConflicts(client: DynamoDBClient, share: number): { injected: number } {
   const count = { injected: 0 };
   client.middlewareStack.add(
@@ -118,7 +118,7 @@ export function injectConflicts(client: DynamoDBClient, share: number): { inject
       const operation = context.commandName!.replace(/Command$/, '');
       if (Math.random() >= share) return next(args);
       const $metadata = {};
-      if (operation === 'TransactWriteItems') {
+      if (operation === 'TransactWriteItems' || operation === 'TransactGetItems') {
         count.injected++;
         const { TransactItems } = args.input as { TransactItems: unknown[] };
         const unlucky = Math.floor(Math.random() * TransactItems.length);

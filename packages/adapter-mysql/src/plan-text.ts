@@ -103,7 +103,10 @@ function stepText(dialect: Dialect, step: Step): StepText {
   }
 }
 
-/** From the owners on: MariaDB would look at every row of the table, and lock it, if it were asked for those whose owner is in a list. */
+/**
+ * From the owners on: MariaDB would look at every row of the table, and lock it, if it were asked for those whose owner is in a list. Not from a derived table
+ * of them, which could be locked FOR UPDATE: MySQL 9.7 merges that, and deletes the owners as well.
+ */
 function ownedText(
   dialect: Dialect,
   step: Step & { readonly do: 'delete' },

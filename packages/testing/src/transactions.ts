@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 
 import { codeOf, refused } from './answers.ts';
 import { buildsSnapshot } from './builds-making.ts';
+import { deploymentsSnapshot } from './deployments-making.ts';
 import { everyCommand, everyCommandMethod } from './every-call.ts';
 import type { Suite } from './suite.ts';
 import { makeWorld } from './world.ts';
@@ -48,6 +49,7 @@ export function testTransactions(suite: Suite): void {
       const world = await makeWorld(ada);
       const before = await rows(org);
       const builds = await buildsSnapshot(ada);
+      const deployments = await deploymentsSnapshot(ada);
       const ran = await inTransaction(ada, async (inside) => {
         await unwrap(everyCommand[method].call(inside, world, { idempotencyKey: 'k' }));
         return 'rollback';
@@ -66,11 +68,38 @@ export function testTransactions(suite: Suite): void {
       }
       expect(await unwrap(stateChanges.get(world.pending.id))).toEqual(world.pending);
       expect(await buildsSnapshot(ada)).toEqual(builds);
+      expect(await deploymentsSnapshot(ada)).toEqual(deployments);
       const password = await unwrap(ada.ephemeral.secrets.read({ ...world.bearer, name: 'PASSWORD' }));
       expect(password.reveal()).toBe('pa55w0rd');
       expect(await codeOf(everyCommand[method].other(ada, world, { idempotencyKey: 'k' }))).not.toBe(
         'idempotency_mismatch',
       );
+    });
+
+    test('deployments that are refused leave the transaction usable, and what is started inside is seen inside', async () => {
+      const { ada } = suite.inNewOrg();
+      const { project, repo, production, live, deploying } = await makeWorld(ada);
+      const pair = { projectId: project.id, repoId: repo.id };
+      const ran = await inTransaction(ada, async ({ deployments }) => {
+        await refused(deployments.apps.create({ ...pair, name: 'Another' }), 'app_exists');
+        await refused(deployments.report(live.id, { status: 'failed' }), 'illegal_transition');
+        const { id } = await unwrap(deployments.environments.ensure({ ...pair, environment: 'inside', branch: 'b' }));
+        await unwrap(deployments.environments.ensure({ ...pair, environment: 'inside', branch: 'c' }));
+        await refused(deployments.rollback({ projectEnvironmentId: id, to: live.id }), 'not_found');
+        const back = await unwrap(deployments.rollback({ projectEnvironmentId: production.id, to: live.id }));
+        expect(await unwrap(deployments.latest(production.id))).toEqual(back);
+        await unwrap(deployments.report(deploying.id, { status: 'success' }));
+        expect(await unwrap(deployments.get(live.id))).toMatchObject({ status: 'inactive' });
+        return 'commit';
+      });
+      if (!ran) return;
+      const { environments } = ada.deployments;
+      expect(await unwrap(environments.get(production.id))).toMatchObject({
+        deploymentSequence: 4,
+        activeDeployment: deploying.id,
+      });
+      const { items } = await unwrap(environments.getByBranch({ repoId: repo.id, branch: 'c' }));
+      expect(items.map(({ environment }) => environment)).toEqual(['inside']);
     });
 
     test('what was written inside is read inside, and not outside before the commit', async () => {
