@@ -4,10 +4,12 @@ import type { Build, BuildFailure, BuildState, Client, JournalEntry } from '@viv
 import type { Storage } from '@vivarium/core/storage';
 
 import type { Contest, Done } from './builds-contest.ts';
-import { contestMilestones } from './builds-contest.ts';
 import { counted, wholeOf } from './builds-stats.ts';
 import type { Whole } from './builds-stats.ts';
 import { everything } from './paging.ts';
+
+/** The plan of every build in the contest. */
+export const contestMilestones = [0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100];
 
 /** What is wrong with the builds of an org after a contest, in words; nothing when all promises were kept. */
 export async function checkContest(

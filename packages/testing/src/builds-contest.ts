@@ -3,7 +3,7 @@ import type { Build, BuildEvent, BuildState, Client, CommandOptions, ResultAsync
 import { describe, expect, test } from 'vitest';
 
 import { together } from './answers.ts';
-import { checkContest } from './builds-contest-check.ts';
+import { checkContest, contestMilestones } from './builds-contest-check.ts';
 import { makeReferences } from './builds-making.ts';
 import { packerManifest } from './every-build-call.ts';
 import { fakeClock } from './fake-clock.ts';
@@ -39,7 +39,6 @@ interface Command {
 const clientCount = 24;
 /** Builds that are at work at the same time: few, so that everybody is after the same ones. */
 const atOnce = 4;
-export const contestMilestones = [0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100];
 
 /** Refusals that a command may run into when others are at work; anything else is a violation. */
 const refusals = new Set(['illegal_transition', 'stale_version', 'build_number_taken', 'not_found']);

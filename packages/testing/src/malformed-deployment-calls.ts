@@ -45,6 +45,7 @@ const urls = [
   'ftp://example.com',
   'javascript:alert(1)',
   'https://',
+  'https://ada:password@example.com/',
   'https://example.com/a\0b',
   'https://example.com/\ud800',
   `https://example.com/${'x'.repeat(2_000)}`,

@@ -21,7 +21,10 @@ export const sha = z.string().regex(/^[0-9a-f]{40}([0-9a-f]{24})?$/, 'must be a 
 export const appName = displayName;
 export const entrypoint = short(255);
 export const description = freeText(500);
-export const url = anyText.pipe(z.url({ protocol: /^https?$/, error: 'must be an http(s) URL' }).max(2_000));
+/** An address that people open: without credentials, because it is kept and shown as it is. */
+export const url = anyText
+  .pipe(z.url({ protocol: /^https?$/, error: 'must be an http(s) URL' }).max(2_000))
+  .refine((address) => !hasCredentials(address), 'must not have a user name or a password');
 export const pullRequest = z.int().min(1).max(2_147_483_647);
 
 /** Name of a project environment (seed 001): `production`, `staging`, `pr-42`, `feature/login`. */
@@ -132,4 +135,9 @@ export interface DeploymentMove {
 /** Whether a deployment has not ended by its deadline. */
 export function isOverdue({ status, deadline }: Deployment, now: Date): boolean {
   return openDeploymentStatuses.has(status) && deadline <= now;
+}
+
+function hasCredentials(address: string): boolean {
+  const { username, password } = new URL(address);
+  return username !== '' || password !== '';
 }
