@@ -138,6 +138,6 @@ export function isOverdue({ status, deadline }: Deployment, now: Date): boolean 
 }
 
 function hasCredentials(address: string): boolean {
-  const { username, password } = new URL(address);
-  return username !== '' || password !== '';
+  const url = URL.parse(address);
+  return url !== null && (url.username !== '' || url.password !== '');
 }
