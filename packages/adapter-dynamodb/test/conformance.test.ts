@@ -11,7 +11,7 @@ import {
 import type { AttributeValue, DynamoDBClient, QueryCommandInput } from '@aws-sdk/client-dynamodb';
 import { unwrap } from '@vivarium/core';
 import { describeOnEngines } from '@vivarium/engines/vitest';
-import { describeStorage } from '@vivarium/testing';
+import { describeStorage, describeStorageAgain } from '@vivarium/testing';
 import type { EnvironmentAddress, RawDatabase, StorageHarness } from '@vivarium/testing';
 
 import { dynamodbStorage } from '../src/index.ts';
@@ -20,7 +20,10 @@ import { clientAt, injectConflicts } from './harness.ts';
 await describeOnEngines(['dynamodb'], (engine) => {
   describeStorage('dynamodb', () => makeHarness(engine.url, 0));
   // What AWS does to transactions that meet, and the emulator never does.
-  describeStorage('dynamodb, 20 % conflicts', () => makeHarness(engine.url, 0.2), { modelCommands: 500 });
+  describeStorageAgain('dynamodb, 20 % conflicts', () => makeHarness(engine.url, 0.2), {
+    modelCommands: 500,
+    buildCommands: 500,
+  });
 });
 
 async function makeHarness(url: string, conflicts: number): Promise<StorageHarness> {

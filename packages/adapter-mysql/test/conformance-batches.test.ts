@@ -1,6 +1,6 @@
-/** The whole suite once more on MySQL, with each write in one batch of statements. */
+/** What depends on how statements are sent once more on MySQL, with each write in one batch of statements. */
 import { describeOnEngines } from '@vivarium/engines/vitest';
-import { describeStorage } from '@vivarium/testing';
+import { describeStorageAgain } from '@vivarium/testing';
 
 import { mysqlStorage } from '../src/index.ts';
 import { mysql } from './databases.ts';
@@ -8,5 +8,9 @@ import { makeHarness } from './harness.ts';
 
 await describeOnEngines(mysql, (engine) => {
   const open = (connectionString: string) => mysqlStorage({ connectionString }, { multiStatements: true });
-  describeStorage(engine.name, () => makeHarness(engine, { open }), { chaosCommands: 500, modelCommands: 300 });
+  describeStorageAgain(engine.name, () => makeHarness(engine, { open }), {
+    chaosCommands: 500,
+    modelCommands: 300,
+    buildCommands: 300,
+  });
 });

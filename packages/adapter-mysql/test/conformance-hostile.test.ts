@@ -1,6 +1,6 @@
-/** The whole suite once more on a pool of a host that has set everything that can be set, for reasons of its own. */
+/** What depends on how statements are sent once more, on a pool of a host that has set everything that can be set, for reasons of its own. */
 import { describeOnEngines } from '@vivarium/engines/vitest';
-import { describeStorage } from '@vivarium/testing';
+import { describeStorageAgain } from '@vivarium/testing';
 
 import { makeHarness } from './harness.ts';
 import type { Making } from './harness.ts';
@@ -29,5 +29,9 @@ const hostile: Making = {
 };
 
 await describeOnEngines(['mysql-9', 'mariadb'], (engine) => {
-  describeStorage(engine.name, () => makeHarness(engine, hostile), { chaosCommands: 500, modelCommands: 300 });
+  describeStorageAgain(engine.name, () => makeHarness(engine, hostile), {
+    chaosCommands: 500,
+    modelCommands: 300,
+    buildCommands: 300,
+  });
 });

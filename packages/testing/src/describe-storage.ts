@@ -72,6 +72,26 @@ const themes: readonly ((suite: Suite) => void)[] = [
   testErrorTable,
 ];
 
+/** What depends on how a storage is reached: values on their way, statements, transactions, conflicts. The rest is core's, and the same over any connection. */
+const overAnotherConnection: readonly ((suite: Suite) => void)[] = [
+  testFidelity,
+  testPaging,
+  testTransactions,
+  testJournal,
+  testDelivery,
+  testBuildStats,
+  testDataKeysPort,
+  testEphemeralPort,
+  testBuildsPort,
+  testDeploymentsPort,
+  testRaces,
+  testBuildRaces,
+  testBuildContest,
+  testDeploymentRaces,
+  testChaos,
+  testModel,
+];
+
 /**
  * Registers the whole conformance suite against one storage, with vitest. Each promise of the storage port is a test of its own; there is nothing to
  * opt out of. A storage conforms when all of them pass.
@@ -84,6 +104,23 @@ const themes: readonly ((suite: Suite) => void)[] = [
  * describeStorage('memory', memoryHarness);
  */
 export function describeStorage(name: string, makeHarness: MakeHarness, size: Partial<SuiteSize> = {}): void {
+  register(name, makeHarness, size, themes);
+}
+
+/**
+ * Registers once more, for a storage that has passed the whole suite, what another way of reaching its database can change: another pool, other settings of a host,
+ * another way of sending statements. It proves nothing by itself.
+ */
+export function describeStorageAgain(name: string, makeHarness: MakeHarness, size: Partial<SuiteSize> = {}): void {
+  register(name, makeHarness, size, overAnotherConnection);
+}
+
+function register(
+  name: string,
+  makeHarness: MakeHarness,
+  size: Partial<SuiteSize>,
+  tests: readonly ((suite: Suite) => void)[],
+): void {
   const suite = createSuite({
     seed: size.seed ?? fromEnvironment('VIVARIUM_TEST_SEED', Math.floor(Date.now() / 86_400_000)),
     chaosCommands: size.chaosCommands ?? fromEnvironment('VIVARIUM_TEST_CHAOS_COMMANDS', 2_000),
@@ -99,7 +136,7 @@ export function describeStorage(name: string, makeHarness: MakeHarness, size: Pa
     });
     afterAll(() => suite.harness.close());
 
-    for (const theme of themes) theme(suite);
+    for (const theme of tests) theme(suite);
   });
 }
 

@@ -3,7 +3,7 @@
  *
  * @packageDocumentation
  */
-export { describeStorage } from './describe-storage.ts';
+export { describeStorage, describeStorageAgain } from './describe-storage.ts';
 export type { EnvironmentAddress, MakeHarness, RawDatabase, RowKind, StorageHarness } from './harness.ts';
 export { memoryHarness } from './memory-harness.ts';
 export type { SuiteSize } from './suite.ts';
