@@ -13,7 +13,7 @@ import { nowhereDeployments } from './deployments-errors.ts';
 import { deploymentsSnapshot } from './deployments-making.ts';
 import { nowhereEphemeral } from './ephemeral-errors.ts';
 import type { Suite } from './suite.ts';
-import { makeWorld } from './world.ts';
+import { makeWorld, makeWorldFor } from './world.ts';
 
 const methods = Object.keys(methodErrors) as readonly Method[];
 
@@ -46,15 +46,15 @@ export function testErrors(suite: Suite): void {
       const shared = await makeWorld(ada);
       for (const { method, call } of everyCall) {
         const isCommand = (everyCommandMethod as readonly Method[]).includes(method);
-        const { ada: caller, world } = isCommand ? await inNewWorld() : { ada, world: shared };
+        const { ada: caller, world } = isCommand ? await inNewWorldFor(method) : { ada, world: shared };
         expect([method, await codeOf(call(caller, world))]).toEqual([method, 'ok']);
       }
       expect(everyCall.map(({ method }) => method).toSorted()).toEqual(methods.toSorted());
     });
 
-    async function inNewWorld() {
+    async function inNewWorldFor(method: Method) {
       const { ada } = suite.inNewOrg();
-      return { ada, world: await makeWorld(ada) };
+      return { ada, world: await makeWorldFor(method, ada) };
     }
 
     test.each(methods.filter((method) => method !== 'keys.rewrap'))(
@@ -147,7 +147,7 @@ export function testErrors(suite: Suite): void {
       '%s: a version that is not the current one is stale_version and changes nothing',
       async (method) => {
         const { org, ada } = suite.inNewOrg();
-        const world = await makeWorld(ada);
+        const world = await makeWorldFor(method, ada);
         await unwrap(ada.projects.update(world.project.id, { description: 'x' }));
         await unwrap(ada.projects.update(world.child.id, { description: 'x' }));
         await unwrap(ada.environments.update(world.development.ref, { description: 'x' }));

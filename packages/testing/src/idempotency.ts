@@ -7,7 +7,7 @@ import { codeOf, refused, together } from './answers.ts';
 import { everyCommand, everyCommandMethod } from './every-call.ts';
 import { fakeClock } from './fake-clock.ts';
 import type { Suite } from './suite.ts';
-import { makeWorld } from './world.ts';
+import { makeWorld, makeWorldFor } from './world.ts';
 
 const day = 24 * 60 * 60 * 1_000;
 
@@ -17,7 +17,7 @@ export function testIdempotency(suite: Suite): void {
     test.each(everyCommandMethod)('%s: a replay answers the same and changes nothing', async (method) => {
       const clock = fakeClock();
       const { org, ada } = suite.inNewOrg({ clock });
-      const world = await makeWorld(ada);
+      const world = await makeWorldFor(method, ada);
       const options = { idempotencyKey: 'a key' };
       const first = await unwrap(everyCommand[method].call(ada, world, options));
       const entries = await suite.harness.raw.count('journal', org);
@@ -30,7 +30,7 @@ export function testIdempotency(suite: Suite): void {
 
     test.each(everyCommandMethod)('%s: another input under the same key is idempotency_mismatch', async (method) => {
       const { org, ada } = suite.inNewOrg();
-      const world = await makeWorld(ada);
+      const world = await makeWorldFor(method, ada);
       const options = { idempotencyKey: 'a key' };
       await unwrap(everyCommand[method].call(ada, world, options));
       const entries = await suite.harness.raw.count('journal', org);
@@ -46,7 +46,7 @@ export function testIdempotency(suite: Suite): void {
         const ada = { org, type: 'user', id: 'ada' };
         const storages = [suite.harness.storage, await suite.other()];
         const clients = storages.map((storage) => suite.vivarium({ storage }).as(ada));
-        const world = await makeWorld(clients[0]!);
+        const world = await makeWorldFor(method, clients[0]!);
         const entries = await suite.harness.raw.count('journal', org);
         const answers = await together(20, (index) =>
           unwrap(everyCommand[method].call(clients[index % 2]!, world, { idempotencyKey: 'one' })),
@@ -60,7 +60,7 @@ export function testIdempotency(suite: Suite): void {
     test.each(everyCommandMethod)('%s: one key is free again 7 days later, and not before', async (method) => {
       const clock = fakeClock();
       const { org, ada } = suite.inNewOrg({ clock });
-      const world = await makeWorld(ada);
+      const world = await makeWorldFor(method, ada);
       const options = { idempotencyKey: 'a key' };
       await unwrap(everyCommand[method].call(ada, world, options));
       clock.advance(7 * day - 1);
@@ -79,7 +79,7 @@ export function testIdempotency(suite: Suite): void {
       '%s: sent again after its answer was lost, has had its effect once',
       async (method) => {
         const { org, ada } = suite.inNewOrg();
-        const world = await makeWorld(ada);
+        const world = await makeWorldFor(method, ada);
         const entries = await suite.harness.raw.count('journal', org);
         const storage = losingAnswers(suite.harness.storage);
         const unlucky = suite.vivarium({ storage }).as({ org, type: 'user', id: 'ada' });

@@ -10,7 +10,7 @@ import { ephemeralEntries } from './ephemeral-journal.ts';
 import { fakeClock } from './fake-clock.ts';
 import { allPages, everything } from './paging.ts';
 import type { Suite } from './suite.ts';
-import { makeWorld } from './world.ts';
+import { makeWorld, makeWorldFor } from './world.ts';
 import type { World } from './world.ts';
 
 export interface Expected {
@@ -126,7 +126,7 @@ export function testJournal(suite: Suite): void {
     test.each(everyCommandMethod)('%s: writes one entry that says who did what to what, and when', async (method) => {
       const clock = fakeClock();
       const { org, ada } = suite.inNewOrg({ clock });
-      const world = await makeWorld(ada);
+      const world = await makeWorldFor(method, ada);
       const before = await everything((page) => ada.journal.list(page));
       clock.advance(5);
       const bob = suite.vivarium({ clock }).as({ org, type: 'service', id: 'bob' });
