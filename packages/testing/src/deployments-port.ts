@@ -297,9 +297,9 @@ export function testDeploymentsPort(suite: Suite): void {
       const { repoId } = pair;
       const sameRepo = { ...(await anotherPair()), repoId };
       const all = [];
-      for (const of of [pair, sameRepo]) {
+      for (const pairing of [pair, sameRepo]) {
         for (const name of ['a-b', 'a.b', 'a/b', 'a0', 'a_b', 'aa', 'pr-10', 'pr-2']) {
-          const environment = await write.environment(of, name, { branch: name < 'b' ? 'main' : 'other' });
+          const environment = await write.environment(pairing, name, { branch: name < 'b' ? 'main' : 'other' });
           const { environment: now, deployment: latest } = await write.start(environment);
           all.push(name === 'aa' ? await twice(write, now) : { ...now, latest });
         }
