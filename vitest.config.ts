@@ -21,7 +21,7 @@ export default defineConfig({
     sequence: { sequencer: EnginesLast },
     // The engines work on the same cores.
     maxWorkers: 2,
-    testTimeout: 60_000,
+    testTimeout: 120_000,
     hookTimeout: 120_000,
   },
 });

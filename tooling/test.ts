@@ -3,7 +3,7 @@
  *
  * It opens the engine desk, and in a run of everything has all engines installed and started while the tests that need none are running.
  * It ends with a table by engine and the line `N passed, N failed`; exit code 0 means that nothing failed. With `CI=true` an engine
- * that cannot be had has failed. A run that hangs is ended after `VIVARIUM_TEST_MINUTES` (40).
+ * that cannot be had has failed. A run that hangs is ended after `VIVARIUM_TEST_MINUTES` (75).
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -21,7 +21,7 @@ import { summarize } from './test-run/summary.ts';
 import type { TestRun } from './test-run/summary.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const minutes = Number(process.env['VIVARIUM_TEST_MINUTES'] ?? 40);
+const minutes = Number(process.env['VIVARIUM_TEST_MINUTES'] ?? 75);
 const args = process.argv.slice(2);
 const complete = args.length === 0;
 
