@@ -1,0 +1,159 @@
+import * as z from 'zod';
+
+import { branchName, environmentName, fullName, pullRequest, sha, url } from '../deployments/model.ts';
+import { id } from '../kernel/ids.ts';
+import type { Versioned } from '../kernel/ids.ts';
+import { anyText, freeText } from '../kernel/text.ts';
+import type { PreviewStatus } from './lifecycle.ts';
+
+/** Environment types of version 1 (seed 002): previews of pull requests, and the one production of an app. */
+export const previewTypes = ['preview', 'production'] as const;
+
+/** One of `previewTypes`. */
+export type PreviewType = (typeof previewTypes)[number];
+
+/** How long a run may take until it runs, and a stop until the runtime is gone: 30 minutes. */
+export const defaultPreviewTimeoutMs = 1_800_000;
+
+/** How often a worker tries the steps of one run: then the preview is in error. */
+export const maximumTries = 5;
+
+/** Reasons and notes, which people read: at most 1,000 characters. */
+export const reason = freeText(1_000);
+
+/** Names of app secrets: as keys of variables. */
+export const secretName = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{1,256}$/, 'must be 1 to 256 letters (A-Z, a-z), digits, hyphens or underscores');
+
+/** A secret's value: at most 64 KiB. */
+export const secretValue = anyText.refine(
+  (text) => Buffer.byteLength(text) <= 65_536,
+  'must have at most 65,536 bytes',
+);
+
+/** What is asked for: an environment of an app that tracks a branch. Also what `previews.create` takes. */
+export const previewCommand = z
+  .strictObject({
+    appId: id,
+    type: z.enum(previewTypes).default('preview'),
+    /** `pr-<n>` or `production` when not given. */
+    environment: environmentName.optional(),
+    branch: branchName,
+    /** Whose branch it is: the repository itself unless the pull request comes from a fork. */
+    headRepo: fullName.optional(),
+    pullRequest: pullRequest.nullish(),
+    sha,
+  })
+  .refine(
+    ({ type, pullRequest: number, environment }) =>
+      type === 'production' || number != null || environment !== undefined,
+    {
+      path: ['pullRequest'],
+      message: 'must be given, or else an environment name',
+    },
+  );
+
+/** A command as it is given. */
+export type PreviewCommand = z.input<typeof previewCommand>;
+/** A command as it has been read. */
+export type ParsedPreviewCommand = z.output<typeof previewCommand>;
+
+/** What stands in the queue: look at this environment. What is to be done stands in the environment itself, so that a message delivered twice, late or in another order does no harm. */
+export const queueMessage = z.strictObject({
+  version: z.literal(1),
+  orgId: z.string().min(1).max(128),
+  projectEnvironmentId: id,
+  /** The command that the message was sent for; workers need not look at it. */
+  sequence: z.int().min(1),
+});
+
+/** A message of the queue. */
+export type QueueMessage = z.infer<typeof queueMessage>;
+
+/** What a runtime says of a run. */
+export const runtimeReport = z.strictObject({
+  version: z.literal(1),
+  orgId: z.string().min(1).max(128),
+  projectEnvironmentId: id,
+  generation: z.int().min(1),
+  /** Counts the reports of a run from 1. */
+  sequence: z.int().min(1),
+  status: z.enum(['tests_started', 'running', 'error']),
+  url: url.nullish(),
+  tests: z.enum(['passed', 'failed']).nullish(),
+  reason: reason.nullish(),
+});
+
+/** A report of a runtime. */
+export type RuntimeReport = z.infer<typeof runtimeReport>;
+
+/** What has to wait until the preview settles. The most recent one counts. */
+export interface PendingCommand {
+  readonly type: 'create' | 'restart' | 'stop';
+  /** Of what is to run; `null` for a stop. */
+  readonly sha: string | null;
+}
+
+/** A preview as it is stored: a project environment that the manager drives. */
+export interface StoredPreview extends Versioned {
+  /** That of its project environment. */
+  readonly id: string;
+  readonly appId: string;
+  readonly projectId: string;
+  readonly repoId: string;
+  readonly environment: string;
+  readonly type: PreviewType;
+  readonly status: PreviewStatus;
+  readonly branch: string;
+  /** Whose branch: head repository and name are a branch's identity. */
+  readonly headRepo: string;
+  /** Whether the head is another repository than the app's own: then it is untrusted code. */
+  readonly fork: boolean;
+  /** The commit of a fork that a person has approved. */
+  readonly approvedSha: string | null;
+  readonly pullRequest: number | null;
+  /** The commit of the current run. */
+  readonly sha: string;
+  /** The newest head of the branch that anybody has told us about. */
+  readonly headSha: string;
+  readonly url: string | null;
+  readonly tests: 'passed' | 'failed' | null;
+  readonly commentId: string | null;
+  /** The runtime's own name; `null` while there is none. */
+  readonly runtimeId: string | null;
+  /** Whether a runtime may exist: asked for, and not known to be gone. */
+  readonly hasRuntime: boolean;
+  /** Counts the runs. */
+  readonly generation: number;
+  /** The deployment of the current run. */
+  readonly run: string | null;
+  /** Of the last report of the current run that was applied. */
+  readonly reportSequence: number;
+  /** The key that the current run's reports are signed with; sealed with the app's data key. */
+  readonly reportKey: string | null;
+  readonly pendingCommand: PendingCommand | null;
+  /** Counts what was asked for: the order of commands is that of these numbers, never that of others' clocks. */
+  readonly commandSequence: number;
+  /** Tries of the worker at what is under way now. */
+  readonly tries: number;
+  /** Why it is in error, or could not be stopped. */
+  readonly reason: string | null;
+  /** What a person said with `forget`. */
+  readonly note: string | null;
+  readonly deadline: Date | null;
+  /** When what it is for was last asked for: what `sweep` counts its age from. */
+  readonly requestedAt: Date;
+}
+
+/** A preview environment, or the production environment of an app. */
+export type Preview = Omit<StoredPreview, 'reportKey' | 'tries' | 'hasRuntime'>;
+
+/** A step of the worker that has been done, and what it left. */
+export interface PreviewStep {
+  readonly projectEnvironmentId: string;
+  readonly generation: number;
+  readonly step: 'comment' | 'runtime' | 'removal' | 'final_comment';
+  readonly at: Date;
+  readonly result: string | null;
+}
