@@ -112,6 +112,8 @@ export interface StoredPreview extends Versioned {
   readonly fork: boolean;
   /** The commit of a fork that a person has approved. */
   readonly approvedSha: string | null;
+  /** The commit of a fork that waits for a person's word. */
+  readonly waitingSha: string | null;
   readonly pullRequest: number | null;
   /** The commit of the current run. */
   readonly sha: string;

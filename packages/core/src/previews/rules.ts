@@ -9,18 +9,16 @@ import type { PendingCommand, Preview, RuntimeReport, StoredPreview } from './mo
 /** What becomes of a preview at once. */
 export interface PreviewChange {
   readonly preview: StoredPreview;
-  /** What the deployment of the run before is told: the run that ended with this. */
-  readonly ended: 'success' | 'failed' | 'canceled' | null;
+  /** What becomes of the deployment of the run that was current before, in this order. */
+  readonly run: readonly RunEvent[];
   /** Whether a run of its own has begun. */
   readonly begun: boolean;
   /** Whether a worker has something to do now. */
   readonly work: boolean;
 }
 
-/** What a run is asked for with. */
-export interface WantedRun {
-  readonly sha: string;
-}
+/** What can become of the deployment of a run. */
+export type RunEvent = 'running' | 'success' | 'failed' | 'canceled';
 
 /** What is asked for of a preview: applied at once, kept until it settles, or nothing new (`null`). */
 export function ask(
@@ -35,6 +33,24 @@ export function ask(
   if (from.includes(told.status)) return ok(apply(numbered(told, at), event, command.sha, at));
   if (!(waits as readonly PreviewState[]).includes(told.status)) return err(illegal(told, event));
   return ok(only({ ...numbered(told, at), pendingCommand: { ...command, type: event as PendingCommand['type'] } }));
+}
+
+/**
+ * A commit of a fork that nobody has approved: it is kept as the one that waits, and nothing runs. Whatever runs of it already goes on.
+ */
+export function hold(preview: StoredPreview, sha: string, at: Date): PreviewChange | null {
+  return preview.waitingSha === sha ? null : only(numbered({ ...preview, waitingSha: sha }, at));
+}
+
+/** A person's word on a commit of a fork: it runs, as soon as it can. Errors: `illegal_transition` for one that does not wait. */
+export function approve(
+  preview: StoredPreview,
+  sha: string,
+  at: Date,
+): Result<PreviewChange | null, IllegalTransition> {
+  if (preview.waitingSha !== sha) return err(illegal(preview, 'create'));
+  const approved = { ...preview, approvedSha: sha, waitingSha: null };
+  return ask(approved, { type: 'create', sha }, at).map((change) => change ?? only(numbered(approved, at)));
 }
 
 /** A command tells where the branch is. */
@@ -130,12 +146,8 @@ function apply(preview: StoredPreview, event: PreviewEvent, sha: string | null, 
   const next = waiting(moved.preview);
   if (next === null) return moved;
   const { type, sha: wanted } = next;
-  const settled = moveOn({ ...moved.preview, pendingCommand: null }, type, wanted, at);
-  return {
-    ...settled,
-    preview: { ...settled.preview, version: moved.preview.version },
-    ended: moved.ended ?? settled.ended,
-  };
+  const { preview: settled, run, ...work } = moveOn({ ...moved.preview, pendingCommand: null }, type, wanted, at);
+  return { preview: { ...settled, version: moved.preview.version }, run: [...moved.run, ...run], ...work };
 }
 
 function moveOn(preview: StoredPreview, event: PreviewEvent, sha: string | null, at: Date): PreviewChange {
@@ -159,11 +171,19 @@ function moveOn(preview: StoredPreview, event: PreviewEvent, sha: string | null,
       note: null,
     }),
   };
-  const wasUnderWay =
-    preview.status === 'initializing' || preview.status === 'deploying' || preview.status === 'running_tests';
-  const ended =
-    to === 'running' ? 'success' : to === 'error' ? 'failed' : wasUnderWay && to === 'stopping' ? 'canceled' : null;
-  return { preview: moved, ended, begun: newRun, work: to === 'initializing' || to === 'stopping' };
+  return {
+    preview: moved,
+    run: runEvents(preview.status, to),
+    begun: newRun,
+    work: to === 'initializing' || to === 'stopping',
+  };
+}
+
+function runEvents(from: PreviewState, to: PreviewState): readonly RunEvent[] {
+  if (to === 'deploying') return ['running'];
+  if (to === 'running') return ['success'];
+  if (to === 'error') return ['failed'];
+  return to === 'stopping' && (from === 'deploying' || from === 'running_tests') ? ['canceled'] : [];
 }
 
 /** What can be done now that could not before: the pending command, or a run of a head that came while another was under way. */
@@ -179,7 +199,7 @@ function numbered(preview: StoredPreview, at: Date): StoredPreview {
 
 function only(preview: StoredPreview): PreviewChange {
   const changed = { ...preview, version: preview.version + 1, updatedAt: preview.requestedAt };
-  return { preview: changed, ended: null, begun: false, work: false };
+  return { preview: changed, run: [], begun: false, work: false };
 }
 
 function illegal(preview: StoredPreview, event: PreviewEvent): IllegalTransition {
