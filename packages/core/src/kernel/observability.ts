@@ -34,6 +34,16 @@ export interface PipelineFailure {
   readonly error: unknown;
 }
 
+/** A port of previews rejected. */
+export interface PreviewFailure {
+  readonly orgId: string;
+  readonly projectEnvironmentId: string;
+  /** Which step: `comment`, `token`, `runtime`, `removal`, `send`. */
+  readonly step: string;
+  /** What it rejected with. */
+  readonly error: unknown;
+}
+
 /**
  * What a host can listen to. Reading plain values is not journalled, because every render would then be a write; a host that has to log it
  * does so here. What a hook throws is ignored.
@@ -43,6 +53,8 @@ export interface Hooks {
   onVariableAccess?(access: VariableAccess): void;
   /** A pipeline was not started. `error` is the runner's own, for the host's log. */
   onPipelineFailure?(failure: PipelineFailure): void;
+  /** A step of a preview did not succeed. `error` is the port's own, for the host's log. */
+  onPreviewFailure?(failure: PreviewFailure): void;
 }
 
 /** Calls a listener that must not be able to disturb the call it listens to. */

@@ -80,6 +80,13 @@ export interface PreviewRepository {
   /** Counts a try of the worker at this generation; the number of it, or `null` when the preview is at another one. Moves no version. */
   countTry(orgId: string, id: string, generation: number): Stored<number | null>;
 
+  /** Keeps the sealed key of a run unless there is one: answers the one that was there, or `null` when this one was kept. Moves no version. */
+  keepReportKey(
+    orgId: string,
+    run: { readonly id: string; readonly generation: number },
+    sealed: string,
+  ): Stored<string | null>;
+
   /** Keeps a step of this generation; what was kept before stays. `comment` also sets the preview's `commentId`. Moves no version. */
   keepStep(orgId: string, step: PreviewStep): Stored<boolean>;
 
