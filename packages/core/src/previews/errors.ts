@@ -37,3 +37,13 @@ export class ForkNotAllowed extends VivariumError {
     this.forks = forks;
   }
 }
+/** There is a project environment of this name that the preview manager does not drive: deployments are reported to it by others. */
+export class ManagedElsewhere extends VivariumError {
+  readonly code = 'managed_elsewhere';
+  readonly environment: string;
+
+  constructor(environment: string) {
+    super(`${JSON.stringify(environment)} is an environment whose deployments are reported by others; delete it, or take another name`);
+    this.environment = environment;
+  }
+}
