@@ -7,6 +7,8 @@ export interface ExchangeSettings {
   readonly fetch: typeof globalThis.fetch;
   readonly timeoutMs: number;
   readonly retries: number;
+  /** What messages call the server: `the pipeline server` when not given. */
+  readonly server?: string;
 }
 
 /** What a server that took the request on has answered. */
@@ -54,7 +56,8 @@ export async function post(
     if (outcome.end === 'answered') return { ...outcome.answer, attempts };
 
     const { why, status, end } = outcome;
-    const failure = new PipelineRequestFailed(why, { refused: end === 'refused', status, attempts });
+    const retryAfterMs = outcome.end === 'try again' ? outcome.afterMs : null;
+    const failure = new PipelineRequestFailed(why, { refused: end === 'refused', status, attempts, retryAfterMs });
     if (outcome.end !== 'try again' || attempts > settings.retries) throw failure;
     const pauseMs = outcome.afterMs ?? jitter(attempts);
     if (pauseMs + shortestTryMs > remaining()) throw failure;
@@ -64,7 +67,7 @@ export async function post(
 }
 
 async function attempt(
-  { url, fetch, timeoutMs }: ExchangeSettings,
+  { url, fetch, timeoutMs, server = 'the pipeline server' }: ExchangeSettings,
   request: { readonly headers: Readonly<Record<string, string>>; readonly body: string },
   mayHaveArrived: boolean,
 ): Promise<Attempt> {
@@ -91,11 +94,11 @@ async function attempt(
 
   try {
     const outcome = await Promise.race([exchange(), expired]);
-    return 'why' in outcome ? { ...outcome, why: `the pipeline server ${outcome.why}` } : outcome;
+    return 'why' in outcome ? { ...outcome, why: `${server} ${outcome.why}` } : outcome;
   } catch (cause) {
     const why = patience.signal.aborted
-      ? `the pipeline server did not answer within ${Math.round(timeoutMs)} ms`
-      : `the pipeline server could not be asked (${codeOf(cause)})`;
+      ? `${server} did not answer within ${Math.round(timeoutMs)} ms`
+      : `${server} could not be asked (${codeOf(cause)})`;
     return { end: 'try again', why, status: null, afterMs: null };
   } finally {
     clearTimeout(expiry);

@@ -11,14 +11,22 @@ export class PipelineRequestFailed extends Error {
   readonly status: number | null;
   /** How often it was asked in this call. */
   readonly attempts: number;
+  /** What the server asked for in its last answer; `null` when it did not say. */
+  readonly retryAfterMs: number | null;
 
   constructor(
     message: string,
-    details: { readonly refused: boolean; readonly status: number | null; readonly attempts: number },
+    details: {
+      readonly refused: boolean;
+      readonly status: number | null;
+      readonly attempts: number;
+      readonly retryAfterMs?: number | null;
+    },
   ) {
     super(message);
     this.refused = details.refused;
     this.status = details.status;
     this.attempts = details.attempts;
+    this.retryAfterMs = details.retryAfterMs ?? null;
   }
 }

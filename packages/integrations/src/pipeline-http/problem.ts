@@ -2,6 +2,7 @@
 
 const statusOf: Readonly<Record<string, number>> = {
   invalid_input: 400,
+  invalid_signature: 401,
   access_denied: 403,
   change_superseded: 409,
   idempotency_mismatch: 409,
@@ -36,12 +37,12 @@ export function problem(
   });
 }
 
-/** An error of Vivarium as an answer. What went wrong inside is told by its code alone, and no answer repeats the token. */
+/** An error of Vivarium as an answer. What went wrong inside is told by its code alone, and no answer repeats the token, if there is one. */
 export function problemOf(
   { code, message }: { readonly code: string; readonly message: string },
-  token: string,
+  token: string | null = null,
 ): Response {
   const status = statusOf[code] ?? 500;
-  const isCallersOwn = status < 500 && !message.includes(token);
+  const isCallersOwn = status < 500 && (token === null || !message.includes(token));
   return problem(status, code, isCallersOwn ? message : null, status === 503 ? { 'retry-after': '5' } : {});
 }

@@ -55,21 +55,14 @@ export function signatureOf(secret: string, timestamp: string, body: string | Ui
   return `v1=${hmac(secret, timestamp, body).toString('hex')}`;
 }
 
-/**
- * For the receiving side: whether a request comes from a host that has the secret, unchanged and recently. The comparison takes the same time wherever
- * two signatures differ.
- *
- * A request can be replayed within the window. Whoever remembers its `idempotencyKey` for longer than that is safe from it.
- *
- * Errors: `unverified_request`.
- */
-export function verifyPipelineRequest({
+/** What is wrong with the signature of a request; `null` when it is signed with one of the secrets, and recently. */
+export function faultOf({
   headers,
   body,
   secret,
   toleranceMs = 300_000,
   now = Date.now(),
-}: PipelineRequestToVerify): Result<VerifiedPipelineRequest, UnverifiedRequest> {
+}: PipelineRequestToVerify): Exclude<UnverifiedRequest['reason'], 'not_understood'> | null {
   const timestamp = header(headers, timestampHeader);
   const signature = header(headers, signatureHeader);
   if (
@@ -78,14 +71,28 @@ export function verifyPipelineRequest({
     signature === null ||
     !/^v1=[0-9a-f]{64}$/.test(signature)
   ) {
-    return err(new UnverifiedRequest('unsigned'));
+    return 'unsigned';
   }
   const given = Buffer.from(signature.slice('v1='.length), 'hex');
   const fits = secretsOf(secret).map((each) => timingSafeEqual(hmac(each, timestamp, body), given));
-  if (!fits.includes(true)) return err(new UnverifiedRequest('wrong_signature'));
-  if (!(Math.abs(now - Number(timestamp) * 1_000) <= toleranceMs)) return err(new UnverifiedRequest('outside_window'));
+  if (!fits.includes(true)) return 'wrong_signature';
+  return Math.abs(now - Number(timestamp) * 1_000) <= toleranceMs ? null : 'outside_window';
+}
 
-  const request = understood(body);
+/**
+ * For the receiving side: whether a request comes from a host that has the secret, unchanged and recently. The comparison takes the same time wherever
+ * two signatures differ.
+ *
+ * A request can be replayed within the window. Whoever remembers its `idempotencyKey` for longer than that is safe from it.
+ *
+ * Errors: `unverified_request`.
+ */
+export function verifyPipelineRequest(
+  received: PipelineRequestToVerify,
+): Result<VerifiedPipelineRequest, UnverifiedRequest> {
+  const fault = faultOf(received);
+  if (fault !== null) return err(new UnverifiedRequest(fault));
+  const request = understood(received.body);
   if (request === null) return err(new UnverifiedRequest('not_understood'));
   return ok({ request, idempotencyKey: idempotencyKeyOf(request) });
 }

@@ -1,0 +1,7 @@
+/**
+ * Counts what happens with previews by Segment.
+ *
+ * @packageDocumentation
+ */
+export { segmentAnalytics, SegmentFailure } from './segment-analytics.ts';
+export type { AnalyticsEvent, SegmentAnalyticsOptions } from './segment-analytics.ts';
