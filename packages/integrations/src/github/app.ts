@@ -2,7 +2,7 @@ import { request as octokitRequest } from '@octokit/request';
 import { SecretText } from '@vivarium/core';
 import githubAppJwt from 'universal-github-app-jwt';
 
-import { GitHubFailure } from './failure.ts';
+import { expectAnswer, GitHubFailure } from './failure.ts';
 import type { Repository } from './repository.ts';
 
 /** How an app reaches its GitHub. */
@@ -64,25 +64,23 @@ export class GitHubApp {
   }
 
   async installation(repository: Repository, signal?: AbortSignal): Promise<Installation> {
-    const { data } = await this.#asApp(
-      'finding the installation of the app on this repository',
-      'GET /repos/{owner}/{repo}/installation',
-      { ...repository },
-      signal,
-    );
+    const task = 'finding the installation of the app on this repository';
+    const { data } = await this.#asApp(task, 'GET /repos/{owner}/{repo}/installation', { ...repository }, signal);
     const { id, suspended_at, permissions } = data as {
       id: number;
       suspended_at?: unknown;
       permissions?: Record<string, string>;
     };
+    expectAnswer(Number.isSafeInteger(id), task);
     keep(this.#installations, nameOf(repository), { id, until: performance.now() + installationsLastMs });
     return { id, suspended: suspended_at != null, permissions: permissions ?? {} };
   }
 
   /** A new token of an installation, for everything that it may do, or for less. */
   async token(id: number, less: Parameters = {}, signal?: AbortSignal): Promise<InstallationToken> {
+    const task = 'taking an installation token';
     const { data } = await this.#asApp(
-      'taking an installation token',
+      task,
       'POST /app/installations/{installation_id}/access_tokens',
       { installation_id: id, ...less },
       signal,
@@ -93,6 +91,7 @@ export class GitHubApp {
       permissions?: Record<string, string>;
       repositories?: readonly { readonly full_name: string }[];
     };
+    expectAnswer(typeof token === 'string' && !Number.isNaN(Date.parse(expires_at)), task);
     return {
       token: new SecretText(token),
       expiresAt: new Date(expires_at),
@@ -164,12 +163,13 @@ export class GitHubApp {
     const patience = AbortSignal.timeout(timeoutMs);
     const both = signal === undefined ? patience : AbortSignal.any([signal, patience]);
     try {
-      const { data, headers } = await octokitRequest(route, {
+      const { data, headers, status } = await octokitRequest(route, {
         ...parameters,
         baseUrl,
         headers: { authorization, 'x-github-api-version': '2022-11-28', 'user-agent': 'vivarium' },
         request: { fetch, signal: both, log: silent },
       });
+      expectAnswer(status === 204 || (typeof data === 'object' && data !== null), task);
       return { data, headers };
     } catch (cause) {
       if (signal?.aborted !== true && patience.aborted) {

@@ -1,5 +1,5 @@
 import type { GitHubApp } from './app.ts';
-import { GitHubFailure } from './failure.ts';
+import { expectAnswer, GitHubFailure } from './failure.ts';
 import type { Repository } from './repository.ts';
 
 /** A comment, and where it belongs. */
@@ -96,7 +96,8 @@ async function findAll(app: GitHubApp, comment: CommentToKeep): Promise<string[]
       { ...repository, issue_number: pullRequest, per_page: 100, page },
       signal,
     );
-    const comments = data as readonly Comment[];
+    expectAnswer(Array.isArray(data), 'looking for the comment');
+    const comments: readonly Comment[] = data;
     for (const each of comments) if (each.body?.includes(marker) && app.isAuthorOf(each)) found.push(each.id);
     if (!/rel="next"/.test(String(headers['link'] ?? ''))) return found.sort((a, b) => a - b).map(String);
   }

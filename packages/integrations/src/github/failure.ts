@@ -53,6 +53,13 @@ export class GitHubFailure extends Error {
   }
 }
 
+/** Something that is no answer of GitHub's, behind a 200: the page of a proxy, or of another server at this address. */
+export function expectAnswer(holds: boolean, task: string): asserts holds {
+  if (holds) return;
+  const message = `${task}: what came is no answer of GitHub's`;
+  throw new GitHubFailure(message, { status: 200, retryAfterMs: pauses.ill });
+}
+
 /** The part of an answer that is looked at. */
 interface Answer {
   readonly status: number;

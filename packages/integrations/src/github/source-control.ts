@@ -5,7 +5,7 @@ import { SecretText } from '@vivarium/core';
 import { checkOptions, may, must, privateUrl, wholeNumber } from '../options.ts';
 import { GitHubApp } from './app.ts';
 import { keepOneComment } from './comments.ts';
-import { GitHubFailure } from './failure.ts';
+import { expectAnswer, GitHubFailure } from './failure.ts';
 import { isSameRepository, repositoryOf } from './repository.ts';
 
 /** Which GitHub App acts, and where. */
@@ -143,9 +143,12 @@ function unlessMissing(failure: GitHubFailure): null {
   throw failure;
 }
 
+/** Some servers answer with all branches whose names begin like this one, when there is no such branch. */
 function shaOf(data: unknown): string | null {
-  const { object } = data as { readonly object?: { readonly sha: string } };
-  return object?.sha ?? null;
+  if (Array.isArray(data)) return null;
+  const { object } = data as { readonly object?: { readonly sha?: unknown } };
+  expectAnswer(typeof object?.sha === 'string', 'reading the head of a branch');
+  return object.sha as string;
 }
 
 function pemOf(privateKey: SecretText | string): string {

@@ -123,7 +123,7 @@ function done(outcome: 'handled' | 'ignored'): Response {
 }
 
 async function isSigned(secrets: readonly string[], body: string, signature: string): Promise<boolean> {
-  if (body === '') return false;
+  if (body === '' || !/^sha256=[0-9a-f]{64}$/.test(signature)) return false;
   const fits = await Promise.all(secrets.map((secret) => verify(secret, body, signature)));
   return fits.includes(true);
 }
