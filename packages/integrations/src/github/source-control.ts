@@ -147,8 +147,9 @@ function unlessMissing(failure: GitHubFailure): null {
 function shaOf(data: unknown): string | null {
   if (Array.isArray(data)) return null;
   const { object } = data as { readonly object?: { readonly sha?: unknown } };
-  expectAnswer(typeof object?.sha === 'string', 'reading the head of a branch');
-  return object.sha as string;
+  const sha = object?.sha;
+  expectAnswer(typeof sha === 'string', 'reading the head of a branch');
+  return sha;
 }
 
 function pemOf(privateKey: SecretText | string): string {

@@ -93,7 +93,8 @@ async function answerTo(asked: Promise<Response>): Promise<Response> {
     return await asked;
   } catch (cause) {
     const { name, cause: inner } = (cause ?? {}) as { name?: unknown; cause?: { code?: unknown } };
-    const code = [inner?.code, name].find((each) => typeof each === 'string' && /^\w{1,50}$/.test(each)) ?? 'Error';
-    throw new SegmentFailure(`Segment could not be asked (${String(code)})`, null);
+    const isName = (each: unknown): each is string => typeof each === 'string' && /^\w{1,50}$/.test(each);
+    const code = [inner?.code, name].find(isName) ?? 'Error';
+    throw new SegmentFailure(`Segment could not be asked (${code})`, null);
   }
 }

@@ -194,7 +194,7 @@ export async function github() {
     return { status: 200, body: shown(comment) };
   }
 
-  return { baseUrl, ...{ state } };
+  return { baseUrl, state };
 }
 
 /** Whether the token was signed by the app's key, is of the app, and lasts no longer than GitHub allows. */

@@ -82,6 +82,6 @@ test.each([
   ['timeoutMs', { timeoutMs: 1.5 }],
   ['key', { key: writeKey }],
 ])('a configuration is refused for its %s', (path, wrong) => {
-  expect(() => segmentAnalytics({ writeKey, ...wrong } as never)).toThrow(InvalidInput);
-  expect(() => segmentAnalytics({ writeKey, ...wrong } as never)).toThrow(path);
+  expect(() => segmentAnalytics({ writeKey, ...wrong })).toThrow(InvalidInput);
+  expect(() => segmentAnalytics({ writeKey, ...wrong })).toThrow(path);
 });
