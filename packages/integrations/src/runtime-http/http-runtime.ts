@@ -83,11 +83,10 @@ export function httpRuntime(options: HttpRuntimeOptions): HttpRuntime {
   };
 }
 
-/** Ends a try when the caller gives up, and lets no other one begin. */
+/** Ends a try when the caller gives up; another one then ends before it has sent anything. */
 function stoppedBy(signal: AbortSignal | undefined, fetch: typeof globalThis.fetch): typeof globalThis.fetch {
   if (signal === undefined) return fetch;
   return (input, init) => {
-    signal.throwIfAborted();
     const patience = init?.signal;
     return fetch(input, { ...init, signal: patience == null ? signal : AbortSignal.any([signal, patience]) });
   };

@@ -310,9 +310,14 @@ describe('when GitHub does not answer as wished', () => {
 
   test('no failure and no line on the console shows a key, a token or what GitHub wrote', async () => {
     const written: string[] = [];
-    const spies = [process.stdout, process.stderr].map((stream) =>
-      vi.spyOn(stream, 'write').mockImplementation((text) => (written.push(String(text)), true)),
-    );
+    const spies = [
+      ...[process.stdout, process.stderr].map((stream) =>
+        vi.spyOn(stream, 'write').mockImplementation((text) => (written.push(String(text)), true)),
+      ),
+      ...(['debug', 'info', 'log', 'warn', 'error'] as const).map((level) =>
+        vi.spyOn(console, level).mockImplementation((...words) => void written.push(words.join(' '))),
+      ),
+    ];
     const failures: unknown[] = [];
     const secrets = new Set(['canary-of-github', privateKey.split('\n')[1]!]);
     const odds: (OddAnswer | 'hang' | 'hang up')[] = [
@@ -345,6 +350,7 @@ describe('when GitHub does not answer as wished', () => {
       for (const spy of spies) spy.mockRestore();
     }
     expect(failures.length).toBeGreaterThan(80);
+    expect(written).toEqual([]);
     const shown = [...failures.map((failure) => inspect(failure, { depth: 9, showHidden: true })), ...written].join(
       '\n',
     );
