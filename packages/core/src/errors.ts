@@ -29,7 +29,8 @@ import type {
   StorageFailure,
 } from './kernel/errors.ts';
 import type { KeyManagementFailure, UnsealingFailed } from './keys/errors.ts';
-import type { ProjectCycle, ProjectHasChildren, ProjectNameTaken } from './projects/errors.ts';
+import type { ProjectCycle, ProjectHasChildren, ProjectHasLivePreviews, ProjectNameTaken } from './projects/errors.ts';
+import type { ForkNotAllowed, InvalidSignature, ManagedElsewhere, PreviewStepFailed } from './previews/errors.ts';
 import type {
   MissingVariable,
   OutputTooLarge,
@@ -51,23 +52,28 @@ export interface ErrorByCode {
   change_in_progress: ChangeInProgress;
   change_superseded: ChangeSuperseded;
   environment_name_taken: EnvironmentNameTaken;
+  fork_not_allowed: ForkNotAllowed;
   has_live_previews: HasLivePreviews;
   idempotency_mismatch: IdempotencyMismatch;
   illegal_transition: IllegalTransition;
   in_use: InUse;
   instance_name_taken: InstanceNameTaken;
   invalid_input: InvalidInput;
+  invalid_signature: InvalidSignature;
   invalid_token: InvalidToken;
   key_management_failure: KeyManagementFailure;
   last_environment: LastEnvironment;
   limit_reached: LimitReached;
   managed_by_preview: ManagedByPreview;
+  managed_elsewhere: ManagedElsewhere;
   missing_variable: MissingVariable;
   not_configured: NotConfigured;
   not_found: NotFound;
   output_too_large: OutputTooLarge;
+  preview_step_failed: PreviewStepFailed;
   project_cycle: ProjectCycle;
   project_has_children: ProjectHasChildren;
+  project_has_live_previews: ProjectHasLivePreviews;
   project_name_taken: ProjectNameTaken;
   secret_access_denied: SecretAccessDenied;
   stale_version: StaleVersion;
@@ -90,6 +96,7 @@ const command = [...read, 'stale_version', 'idempotency_mismatch'] as const;
 const sealing = ['not_configured', 'key_management_failure', 'unsealing_failed'] as const;
 const resolve = [...read, 'not_found', ...sealing, 'variable_cycle', 'variables_too_large'] as const;
 
+const askPreview = [...command, 'not_found', 'illegal_transition'] as const;
 const typeMove = [...command, 'not_found', 'illegal_transition'] as const;
 const startChange = [
   ...command,
@@ -116,7 +123,7 @@ export const methodErrors = {
   'projects.update': [...command, 'not_found', 'project_name_taken'],
   'projects.move': [...command, 'not_found', 'project_cycle', 'limit_reached'],
   'projects.ancestors': [...read, 'not_found'],
-  'projects.delete': [...command, 'not_found', 'project_has_children'],
+  'projects.delete': [...command, 'not_found', 'project_has_children', 'project_has_live_previews'],
 
   'environments.create': [...command, 'not_found', 'environment_name_taken', 'limit_reached', ...sealing],
   'environments.get': [...read, 'not_found'],
@@ -195,6 +202,30 @@ export const methodErrors = {
   'deployments.history': [...read, 'not_found'],
   'deployments.rollback': [...command, 'not_found', 'illegal_transition', 'managed_by_preview'],
   'deployments.sweep': read,
+
+  'previews.create': [
+    ...command,
+    'not_found',
+    'not_configured',
+    'fork_not_allowed',
+    'managed_elsewhere',
+    'preview_step_failed',
+  ],
+  'previews.restart': askPreview,
+  'previews.stop': askPreview,
+  'previews.remove': askPreview,
+  'previews.approve': askPreview,
+  'previews.forget': askPreview,
+  'previews.get': [...read, 'not_found'],
+  'previews.list': [...read, 'not_found'],
+  'previews.handle': [...read, 'preview_step_failed', ...sealing],
+  'previews.report': [...read, 'invalid_signature', ...sealing],
+  'previews.onEvent': [...read, 'not_configured', 'preview_step_failed', 'stale_version'],
+  'previews.reconcile': [...read, 'not_found', 'not_configured', 'preview_step_failed', 'stale_version'],
+  'previews.sweep': read,
+  'previews.secrets.set': [...command, 'not_found', ...sealing],
+  'previews.secrets.list': [...read, 'not_found'],
+  'previews.secrets.remove': [...command, 'not_found'],
 
   'builds.catalog.platforms.create': [...command, 'catalog_name_taken'],
   'builds.catalog.platforms.get': [...read, 'not_found'],

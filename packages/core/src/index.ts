@@ -35,7 +35,7 @@ export type { Page, PageInput } from './kernel/paging.ts';
 export type { Policy, PolicyQuestion, PolicyResource } from './kernel/policy.ts';
 export { SecretText } from './kernel/secret-text.ts';
 
-export { ProjectCycle, ProjectHasChildren, ProjectNameTaken } from './projects/errors.ts';
+export { ProjectCycle, ProjectHasChildren, ProjectHasLivePreviews, ProjectNameTaken } from './projects/errors.ts';
 export type { Project } from './projects/model.ts';
 export type { InitialEnvironment, Projects } from './projects/service.ts';
 
@@ -159,6 +159,41 @@ export type { Namespace } from './deployments/namespace.ts';
 export type { Repos } from './deployments/repos-service.ts';
 export type { DeploymentReport, EnvironmentSettings, NewDeployment } from './deployments/rules.ts';
 export type { Deployments, SweptDeployment } from './deployments/service.ts';
+
+export { ForkNotAllowed, InvalidSignature, ManagedElsewhere, PreviewStepFailed } from './previews/errors.ts';
+export { sourceEvent } from './previews/events.ts';
+export type { HandledEvent, SourceEvent } from './previews/events.ts';
+export { legalPreviewCommands, previewEvents, previewLifecycle, previewStatuses } from './previews/lifecycle.ts';
+export type { PreviewEvent, PreviewState, PreviewStatus, PreviewTransition } from './previews/lifecycle.ts';
+export { previewCommand, previewTypes, queueMessage, runtimeReport } from './previews/model.ts';
+export type {
+  AppSecret,
+  PendingCommand,
+  Preview,
+  PreviewCommand,
+  PreviewType,
+  QueueMessage,
+  RuntimeReport,
+  StopCause,
+} from './previews/model.ts';
+export type {
+  Analytics,
+  CommandQueue,
+  ForkPolicy,
+  PreviewComment,
+  PreviewPorts,
+  RepoName,
+  Runtime,
+  RuntimeRequest,
+  SourceControl,
+} from './previews/ports.ts';
+export { isSignedWith, signReport } from './previews/reports.ts';
+export type { SignedReport } from './previews/reports.ts';
+export type { AppSecretName, AppSecrets } from './previews/secrets.ts';
+export type { HandledReport, Previews } from './previews/service.ts';
+export type { SweptPreview } from './previews/sweep.ts';
+export type { HandledPreview, OpenPullRequest } from './previews/wishes.ts';
+export type { Worked } from './previews/worker.ts';
 
 export { KeyManagementFailure, UnsealingFailed } from './keys/errors.ts';
 export type { GeneratedDataKey, KeyManagement, WrappedDataKey, WrappingContext } from './keys/key-management.ts';

@@ -21,6 +21,7 @@ import { allowEverything } from './kernel/policy.ts';
 import type { Policy, PolicyResource } from './kernel/policy.ts';
 import { err, ResultAsync } from './kernel/result.ts';
 import type { Result } from './kernel/result.ts';
+import type { ReadyPreviews } from './previews/ports.ts';
 import type { Storage } from './storage/port.ts';
 
 /** Everything that core takes from outside, with the defaults filled in. */
@@ -33,6 +34,9 @@ export interface Ports {
   readonly random: Random;
   readonly keys: KeyManagement | null;
   readonly pipelines: PipelineRunner | null;
+  readonly previews: ReadyPreviews | null;
+  /** Whether the storage works inside a transaction of the host, which nobody else sees before it commits. */
+  readonly inTransaction: boolean;
   /** Data keys that are open in this process, for all orgs. */
   readonly opened: OpenedKeys;
   readonly telemetry: Telemetry | null;

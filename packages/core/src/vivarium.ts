@@ -25,6 +25,11 @@ import { allowEverything } from './kernel/policy.ts';
 import type { Policy } from './kernel/policy.ts';
 import { unwrap } from './kernel/result.ts';
 import type { Ports } from './operation.ts';
+import { workBehind } from './previews/in-process.ts';
+import type { QueueMessage } from './previews/model.ts';
+import { forkPolicies } from './previews/ports.ts';
+import type { PreviewPorts, ReadyPreviews } from './previews/ports.ts';
+import { Previews } from './previews/service.ts';
 import { Projects } from './projects/service.ts';
 import type { Storage } from './storage/port.ts';
 
@@ -43,6 +48,8 @@ export interface VivariumOptions<Transaction = never> {
   readonly keys?: KeyManagement;
   /** Starts the pipelines that carry out the state changes of ephemeral environments. */
   readonly pipelines?: PipelineRunner;
+  /** The source control, the runtime and the queue of previews, and what becomes of pull requests from forks. */
+  readonly previews?: PreviewPorts;
   /** How long opened data keys are kept in memory; see `KeyCacheLimits` for the defaults. */
   readonly keyCache?: Partial<KeyCacheLimits>;
   readonly telemetry?: Telemetry;
@@ -55,6 +62,7 @@ export interface Client<Transaction = never> {
   readonly environments: Environments;
   readonly ephemeral: Ephemeral;
   readonly deployments: Deployments;
+  readonly previews: Previews;
   readonly builds: Builds;
   readonly journal: Journal;
   readonly keys: Keys;
@@ -91,6 +99,15 @@ const options = z.strictObject({
   random: port('next').optional(),
   keys: port('generateDataKey', 'unwrapDataKey', 'rewrapDataKey').optional(),
   pipelines: port('start', 'cancel').optional(),
+  previews: z
+    .strictObject({
+      sourceControl: port('authenticate', 'head', 'comment', 'token'),
+      runtime: port('create', 'remove'),
+      queue: port('send').optional(),
+      analytics: port('track').optional(),
+      forks: z.enum(forkPolicies).optional(),
+    })
+    .optional(),
   keyCache: keyCacheLimits.optional(),
   telemetry: port('call').optional(),
   hooks: port().optional(),
@@ -117,10 +134,15 @@ export function createVivarium<Transaction = never>(
     random: given.random ?? systemRandom,
     keys: given.keys ?? null,
     pipelines: given.pipelines ?? null,
+    previews:
+      given.previews === undefined ? null : ready(given.previews, (message) => workBehind(system(message), message)),
+    inTransaction: false,
     opened: new OpenedKeys({ ...defaultKeyCacheLimits, ...withoutUndefined(given.keyCache ?? {}) }),
     telemetry: given.telemetry ?? null,
     hooks: given.hooks ?? {},
   };
+
+  const system = ({ orgId: org }: QueueMessage) => ({ ports, caller: { org, type: 'system', id: 'system' } });
 
   return {
     as: (who) => client(ports, unwrap(parse(z.tuple([caller]), [who], ['']))[0]),
@@ -135,6 +157,7 @@ function client<Transaction>(ports: Ports, who: Caller): Client<Transaction> {
     environments: new Environments(scope),
     ephemeral: new Ephemeral(scope),
     deployments: new Deployments(scope),
+    previews: new Previews(scope),
     builds: new Builds(scope),
     journal: new Journal(scope),
     keys: new Keys(scope),
@@ -144,9 +167,23 @@ function client<Transaction>(ports: Ports, who: Caller): Client<Transaction> {
         const need = `the storage ${storage.name} has no transactions of the host to work within`;
         throw new NotConfigured('storage', need, 'give createVivarium one on PostgreSQL or MySQL');
       }
-      return client({ ...ports, storage: storage.within(transaction) }, who);
+      return client({ ...ports, storage: storage.within(transaction), inTransaction: true }, who);
     },
   };
+}
+
+/** Without a queue, messages are worked off in this process: `behind` begins, and is not waited for. */
+function ready(previews: PreviewPorts, behind: (message: QueueMessage) => Promise<void>): ReadyPreviews {
+  const { queue, forks = 'ignore' } = previews;
+  const dispatch = async (message: QueueMessage) => {
+    if (queue === undefined) {
+      void behind(message);
+      return 'kept';
+    }
+    await queue.send(message);
+    return 'sent';
+  };
+  return { ...previews, forks, dispatch };
 }
 
 function withoutUndefined<T extends object>(object: T): Partial<T> {

@@ -370,6 +370,7 @@ async function timeOut(scope: Scope, { id: deploymentId }: Deployment, why: stri
   if (loaded.isErr()) return loaded.error.code;
   const { found } = loaded.value;
   if (found === null || !isOverdue(found.deployment, at)) return 'settled';
+  if (found.environment.managedBy !== null) return 'managed_by_preview';
   const move = report(found.environment, found.deployment, found.active, 'failed', { description: why }, at);
   if (move.isErr() || move.value === null) return 'settled';
   const written = await storage.deployments.move({

@@ -3,7 +3,7 @@ import type { Stored } from '../storage/port.ts';
 import type { KeyScope, StoredDataKey } from './model.ts';
 
 /**
- * The port of data keys. Deleting a project, or an environment type, deletes its data keys in the same write, which makes what they sealed unreadable also
+ * The port of data keys. Deleting a project, an app, or an environment type, deletes its data keys in the same write, which makes what they sealed unreadable also
  * in a backup of the rows. A project that is created with sensitive variables brings its first one with it (`ProjectRepository.create`).
  */
 export interface DataKeyRepository {
@@ -14,7 +14,7 @@ export interface DataKeyRepository {
   get(orgId: string, scope: KeyScope, id: string): Stored<StoredDataKey | null>;
 
   /**
-   * Adds a generation, provided that the scope has none of this number (`taken`), and that what it is for is there (`not_found`): a project, or an
+   * Adds a generation, provided that the scope has none of this number (`taken`), and that what it is for is there (`not_found`): a project, an app, or an
    * environment type that is not deleted. Both hold until it is written, so that no key is left of something that was deleted meanwhile.
    */
   add(orgId: string, key: StoredDataKey): Stored<'added' | 'taken' | 'not_found'>;

@@ -16,34 +16,49 @@ export class PreviewStepFailed extends VivariumError {
   /** Milliseconds before trying again is of use; `null` when nobody said. */
   readonly retryAfterMs: number | null;
 
-  constructor(step: string, retryAfterMs: number | null, options?: { cause?: unknown }) {
-    super(`the step ${step} did not succeed; deliver the message again`, options);
+  /** Whether trying again is of no use. */
+  readonly refused: boolean;
+  /** The HTTP status that the port was answered with; `null` when it did not say. */
+  readonly status: number | null;
+
+  constructor(
+    step: string,
+    {
+      retryAfterMs = null,
+      refused = false,
+      status = null,
+    }: { readonly retryAfterMs?: number | null; readonly refused?: boolean; readonly status?: number | null } = {},
+  ) {
+    const answered = status === null ? '' : ` (HTTP ${status})`;
+    super(`the step ${step} ${refused ? 'was refused' : 'did not succeed'}${answered}`);
     this.step = step;
     this.retryAfterMs = retryAfterMs;
+    this.refused = refused;
+    this.status = status;
   }
 }
 
-/** The pull request comes from a fork, and the host's rule for forks does not let it run, or not before a person has approved the commit. */
+/** The pull request comes from a fork, and the host's rule for forks is to ignore these. */
 export class ForkNotAllowed extends VivariumError {
   readonly code = 'fork_not_allowed';
-  readonly forks: string;
+  /** Whose branch it is. */
+  readonly headRepo: string;
 
-  constructor(forks: string) {
-    super(
-      forks === 'approve'
-        ? 'the commit comes from a fork: a person has to approve it first'
-        : 'pull requests from forks get no preview here',
-    );
-    this.forks = forks;
+  constructor(headRepo: string) {
+    super(`the branch is one of the fork ${headRepo}, and pull requests from forks get no preview here`);
+    this.headRepo = headRepo;
   }
 }
+
 /** There is a project environment of this name that the preview manager does not drive: deployments are reported to it by others. */
 export class ManagedElsewhere extends VivariumError {
   readonly code = 'managed_elsewhere';
   readonly environment: string;
 
   constructor(environment: string) {
-    super(`${JSON.stringify(environment)} is an environment whose deployments are reported by others; delete it, or take another name`);
+    super(
+      `${JSON.stringify(environment)} is an environment whose deployments are reported by others; delete it, or take another name`,
+    );
     this.environment = environment;
   }
 }

@@ -3,7 +3,11 @@ import type { App, StoredRepo } from '../deployments/model.ts';
 import type { ParsedPreviewCommand, StoredPreview } from './model.ts';
 
 /** The name of the environment that a command is about. */
-export function environmentNameOf({ environment, type, pullRequest }: ParsedPreviewCommand): string {
+export function environmentNameOf({
+  environment,
+  type,
+  pullRequest,
+}: Pick<ParsedPreviewCommand, 'environment' | 'type' | 'pullRequest'>): string {
   return environment ?? (type === 'production' ? 'production' : `pr-${pullRequest}`);
 }
 
@@ -13,7 +17,6 @@ export function notYet(
   command: ParsedPreviewCommand,
   { id, at }: { readonly id: string; readonly at: Date },
 ): StoredPreview {
-  const headRepo = command.headRepo ?? repo.fullName;
   return {
     id,
     appId,
@@ -22,9 +25,7 @@ export function notYet(
     environment: environmentNameOf(command),
     type: command.type,
     status: 'stopped',
-    branch: command.branch,
-    headRepo,
-    fork: headRepo.toLowerCase() !== repo.fullName.toLowerCase(),
+    ...trackedBy(command, repo),
     approvedSha: null,
     waitingSha: null,
     pullRequest: command.pullRequest ?? null,
@@ -40,9 +41,9 @@ export function notYet(
     reportSequence: 0,
     reportKey: null,
     pendingCommand: null,
-    commandSequence: 0,
     tries: 0,
     reason: null,
+    stopCause: null,
     note: null,
     deadline: null,
     requestedAt: at,
@@ -50,4 +51,13 @@ export function notYet(
     createdAt: at,
     updatedAt: at,
   };
+}
+
+/** Which branch a command is about, and whether it is a stranger's: head repository and name are a branch's identity. */
+export function trackedBy(
+  command: ParsedPreviewCommand,
+  repo: StoredRepo,
+): Pick<StoredPreview, 'branch' | 'headRepo' | 'fork'> {
+  const { branch, headRepo = repo.fullName } = command;
+  return { branch, headRepo, fork: headRepo.toLowerCase() !== repo.fullName.toLowerCase() };
 }

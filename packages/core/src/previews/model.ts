@@ -1,6 +1,7 @@
 import * as z from 'zod';
 
 import { branchName, environmentName, fullName, pullRequest, sha, url } from '../deployments/model.ts';
+import { orgId } from '../kernel/actor.ts';
 import { id } from '../kernel/ids.ts';
 import type { Versioned } from '../kernel/ids.ts';
 import { anyText, freeText } from '../kernel/text.ts';
@@ -62,9 +63,9 @@ export type ParsedPreviewCommand = z.output<typeof previewCommand>;
 /** What stands in the queue: look at this environment. What is to be done stands in the environment itself, so that a message delivered twice, late or in another order does no harm. */
 export const queueMessage = z.strictObject({
   version: z.literal(1),
-  orgId: z.string().min(1).max(128),
+  orgId,
   projectEnvironmentId: id,
-  /** The command that the message was sent for; workers need not look at it. */
+  /** The version of the environment that the message was sent for: a queue may leave out what it has seen. */
   sequence: z.int().min(1),
 });
 
@@ -74,7 +75,7 @@ export type QueueMessage = z.infer<typeof queueMessage>;
 /** What a runtime says of a run. */
 export const runtimeReport = z.strictObject({
   version: z.literal(1),
-  orgId: z.string().min(1).max(128),
+  orgId,
   projectEnvironmentId: id,
   generation: z.int().min(1),
   /** Counts the reports of a run from 1. */
@@ -88,11 +89,19 @@ export const runtimeReport = z.strictObject({
 /** A report of a runtime. */
 export type RuntimeReport = z.infer<typeof runtimeReport>;
 
+/** Why previews are stopped: somebody asked for it, the pull request was closed, or it was past its age. */
+export const stopCauses = ['asked', 'closed', 'aged'] as const;
+
+/** One of `stopCauses`. */
+export type StopCause = (typeof stopCauses)[number];
+
 /** What has to wait until the preview settles. The most recent one counts. */
 export interface PendingCommand {
   readonly type: 'create' | 'restart' | 'stop';
-  /** Of what is to run; `null` for a stop. */
+  /** Of what is to run: the newest that is known when `null`. */
   readonly sha: string | null;
+  /** Of a stop. */
+  readonly cause: StopCause | null;
 }
 
 /** A preview as it is stored: a project environment that the manager drives. */
@@ -122,40 +131,54 @@ export interface StoredPreview extends Versioned {
   readonly url: string | null;
   readonly tests: 'passed' | 'failed' | null;
   readonly commentId: string | null;
-  /** The runtime's own name; `null` while there is none. */
+  /** The runtime's own name; `null` while there is none, or where it gives none. */
   readonly runtimeId: string | null;
   /** Whether a runtime may exist: asked for, and not known to be gone. */
   readonly hasRuntime: boolean;
-  /** Counts the runs. */
+  /** Counts the runs; 0 before the first. */
   readonly generation: number;
   /** The deployment of the current run. */
   readonly run: string | null;
   /** Of the last report of the current run that was applied. */
   readonly reportSequence: number;
-  /** The key that the current run's reports are signed with; sealed with the app's data key. */
+  /** What the keys of its runs, which reports are signed with, are derived from: sealed with the app's data key, and made before the first run. */
   readonly reportKey: string | null;
   readonly pendingCommand: PendingCommand | null;
-  /** Counts what was asked for: the order of commands is that of these numbers, never that of others' clocks. */
-  readonly commandSequence: number;
   /** Tries of the worker at what is under way now. */
   readonly tries: number;
   /** Why it is in error, or could not be stopped. */
   readonly reason: string | null;
+  /** Why it was, or is being, stopped; `null` while it is to run. */
+  readonly stopCause: StopCause | null;
   /** What a person said with `forget`. */
   readonly note: string | null;
+  /** When `sweep` ends what is under way; `null` while nothing is. */
   readonly deadline: Date | null;
-  /** When what it is for was last asked for: what `sweep` counts its age from. */
+  /** When it was last asked to run: what `sweep` counts its age from. */
   readonly requestedAt: Date;
 }
 
 /** A preview environment, or the production environment of an app. */
-export type Preview = Omit<StoredPreview, 'reportKey' | 'tries' | 'hasRuntime'>;
+export type Preview = Omit<StoredPreview, 'reportKey' | 'tries'>;
 
-/** A step of the worker that has been done, and what it left. */
+/** The steps of a worker that leave something outside. */
+export const previewSteps = ['comment', 'clearing', 'runtime'] as const;
+
+/** A step of a run that has been done, and what it left: the id of the comment, or of the runtime. */
 export interface PreviewStep {
   readonly projectEnvironmentId: string;
   readonly generation: number;
-  readonly step: 'comment' | 'runtime' | 'removal' | 'final_comment';
-  readonly at: Date;
+  /** `comment`: people were told; `clearing`: the runtimes of the runs before are gone; `runtime`: the runtime has taken the run on. */
+  readonly step: (typeof previewSteps)[number];
   readonly result: string | null;
+  readonly at: Date;
+}
+
+/** An app secret as lists show it: never with its value. */
+export interface AppSecret {
+  readonly appId: string;
+  readonly environmentType: PreviewType;
+  readonly name: string;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
 }

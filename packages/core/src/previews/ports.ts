@@ -1,7 +1,7 @@
 /**
  * The outside world of previews, port by port. A port rejects when it could not do what it was asked for. An error with `retryAfterMs` says when to try again (a rate
- * limit), one with `refused: true` that trying again is of no use. What ports reject with goes to `hooks.onPreviewFailure`, and nowhere else: only a short
- * `reason`, which names no secret, becomes part of a preview.
+ * limit), one with `refused: true` that trying again is of no use, one with `status` what HTTP answered. What ports reject with goes to `hooks.onPreviewFailure`, and nowhere else: of it
+ * only these three become part of anything.
  */
 import type { SecretText } from '../kernel/secret-text.ts';
 import type { Preview, PreviewType, QueueMessage } from './model.ts';
@@ -94,13 +94,16 @@ export interface CommandQueue {
   send(message: QueueMessage): Promise<void>;
 }
 
+/** The rules for forks that a host can choose from. */
+export const forkPolicies = ['ignore', 'without_secrets', 'approve'] as const;
+
 /**
  * What becomes of pull requests from forks, whose code is not trusted: nothing (`ignore`), a preview without the app's secrets, or one that a person approves, for each
  * commit.
  */
-export type ForkPolicy = 'ignore' | 'without_secrets' | 'approve';
+export type ForkPolicy = (typeof forkPolicies)[number];
 
-/** What `createVivarium({ previews })` takes. */
+/** What `createVivarium({ previews })` takes. Without it, the methods that need the outside world answer `not_configured`. */
 export interface PreviewPorts {
   readonly sourceControl: SourceControl;
   readonly runtime: Runtime;
@@ -109,4 +112,11 @@ export interface PreviewPorts {
   readonly analytics?: Analytics;
   /** `ignore` when not given. */
   readonly forks?: ForkPolicy;
+}
+
+/** The ports with the defaults filled in. */
+export interface ReadyPreviews extends PreviewPorts {
+  readonly forks: ForkPolicy;
+  /** Sends a message (`sent`), or begins to work on it in this process (`kept`: its sender need not care, and storage keeps it until it is done). */
+  dispatch(message: QueueMessage): Promise<'sent' | 'kept'>;
 }

@@ -8,7 +8,7 @@ export interface SignedReport {
   readonly signature: string;
 }
 
-/** Signs a report, for runtimes and their tests. */
+/** Signs a report with the key of its run, for runtimes and their tests. */
 export function signReport(body: string, reportKey: string): SignedReport {
   return { body, signature: `sha256=${createHmac('sha256', reportKey).update(body).digest('hex')}` };
 }
@@ -18,4 +18,9 @@ export function isSignedWith({ body, signature }: SignedReport, reportKey: strin
   const expected = Buffer.from(signReport(body, reportKey).signature);
   const given = Buffer.from(signature);
   return given.length === expected.length && timingSafeEqual(given, expected);
+}
+
+/** The key of one run: a runtime that has it cannot speak for another run, be it an earlier or a later one. */
+export function keyOfRun(environmentKey: string, generation: number): string {
+  return createHmac('sha256', environmentKey).update(`run ${generation}`).digest('base64url');
 }

@@ -36,6 +36,7 @@ export interface StoredAppSecret {
   readonly type: PreviewType;
   readonly name: string;
   readonly sealed: string;
+  /** Counts the values that it has had, from 1. */
   readonly sealVersion: number;
   readonly createdAt: Date;
   readonly updatedAt: Date;
@@ -50,11 +51,11 @@ export interface PreviewPosition {
 /** What is written together when a preview changes. */
 export interface PreviewWrite {
   readonly preview: StoredPreview;
-  /** The project environment, whose deployments the run moves; its version moves with it. */
+  /** The project environment behind it, whose deployments the run moves. Both have one version. */
   readonly environment: StoredProjectEnvironment;
-  /** Deployments that are added or replaced: the run that ends, the one that begins, the one that is not live any more. */
+  /** Deployments that are added or replaced: the run that ends, the one that is not live any more, the one that begins. At most three. */
   readonly deployments: readonly { readonly deployment: Deployment; readonly adds: boolean }[];
-  /** A command that a worker has to be told of: kept until it was sent. */
+  /** What a worker has to be told: kept in place of an older one until it is known to have been sent. `null` leaves what is kept. */
   readonly message: QueueMessage | null;
   readonly change: Change;
 }
@@ -64,31 +65,26 @@ export interface PreviewRepository {
   /** What asking for a preview of this app under this name is decided on, and what is kept under the key. */
   askFacts(
     orgId: string,
-    of: { readonly appId: string; readonly environment: string },
+    wanted: { readonly appId: string; readonly environment: string },
     keyId?: KeyId,
   ): Stored<AskFacts & Pick<Loaded<never>, 'key'>>;
 
   /** What everything else is decided on, and what is kept under the key. */
   facts(orgId: string, id: string, keyId?: KeyId): Stored<Loaded<PreviewFacts>>;
 
-  /** Adds a preview, with its project environment unless that is there at `expectedVersion`. `stale`: somebody was quicker. */
-  create(command: PreviewWrite & { readonly expectedVersion: number | null }): Stored<Written<'stale' | 'gone'>>;
+  /** Adds a preview and its project environment (`stale`: there is one of this name). `gone`: the app is. */
+  create(command: PreviewWrite): Stored<Written<'stale' | 'gone'>>;
 
-  /** Replaces the preview at `expectedVersion`, and all that goes with it. */
-  write(command: PreviewWrite & { readonly expectedVersion: number }): Stored<Written<'not_found' | 'stale'>>;
+  /** Replaces the preview at `expectedVersion`, and all that goes with it. Its `commentId` stays as it is: that is `keepStep`'s. */
+  write(
+    command: PreviewWrite & { readonly expectedVersion: number; readonly previousBranch: string | null },
+  ): Stored<Written<'not_found' | 'stale'>>;
 
-  /** Counts a try of the worker at this generation; the number of it, or `null` when the preview is at another one. Moves no version. */
-  countTry(orgId: string, id: string, generation: number): Stored<number | null>;
+  /** Counts a try of a worker, provided that the preview is at this version; the number of it, or `null` when it is at another one. Moves no version. */
+  countTry(orgId: string, id: string, version: number): Stored<number | null>;
 
-  /** Keeps the sealed key of a run unless there is one: answers the one that was there, or `null` when this one was kept. Moves no version. */
-  keepReportKey(
-    orgId: string,
-    run: { readonly id: string; readonly generation: number },
-    sealed: string,
-  ): Stored<string | null>;
-
-  /** Keeps a step of this generation; what was kept before stays. `comment` also sets the preview's `commentId`. Moves no version. */
-  keepStep(orgId: string, step: PreviewStep): Stored<boolean>;
+  /** Keeps a step, over one that was kept before; a `comment` is also the preview's `commentId` from now on. Moves no version. Nothing happens when the preview is gone. */
+  keepStep(orgId: string, step: PreviewStep): Stored<void>;
 
   /** Newest first; those of one app, perhaps only of one status. `null` when there is no such app. */
   list(
@@ -97,13 +93,16 @@ export interface PreviewRepository {
     page: PageRequest<PreviewPosition>,
   ): Stored<StoredPage<StoredPreview> | null>;
 
-  /** Apps of a repository, in this org. */
-  appsOf(orgId: string, provider: string, repoNameKey: string): Stored<readonly App[]>;
+  /** Whether this delivery of a webhook is remembered; one that expired by `now` is not. */
+  knowsDelivery(orgId: string, deliveryId: string, now: Date): Stored<boolean>;
 
-  /** Remembers a delivery of a webhook; `false` when it has been here before. Forgotten after `expiresAt`. */
-  firstDelivery(orgId: string, deliveryId: string, expiresAt: Date): Stored<boolean>;
+  /** Remembers a delivery until `expiresAt`. */
+  keepDelivery(orgId: string, deliveryId: string, expiresAt: Date): Stored<void>;
 
-  /** Messages that were written and not yet known to have been sent, in the order of their environments' ids, behind `after`. */
+  /** Forgets at most `limit` deliveries that have expired by `now`; answers how many. An engine that forgets by itself answers 0. */
+  pruneDeliveries(orgId: string, request: { readonly now: Date; readonly limit: number }): Stored<number>;
+
+  /** Messages that were written and are not known to have been sent, in the order of their environments' ids, behind `after`. */
   unsent(
     orgId: string,
     request: { readonly limit: number; readonly after: string | null },
@@ -112,27 +111,39 @@ export interface PreviewRepository {
   /** Forgets a message that was sent, unless a newer one has taken its place. */
   sent(orgId: string, message: QueueMessage): Stored<void>;
 
-  /** At most `limit` previews that `sweep` should look at, in the order of their ids, behind `after`: busy and past their deadline, or asked for before `olderThan` and not ended. */
+  /**
+   * At most `limit` previews that `sweep` should look at, in the order of their ids, behind `after`: those past their deadline, and those of type `preview` that were asked for by `askedBy`
+   * and are neither stopping nor stopped nor deleted.
+   */
   due(
     orgId: string,
-    request: { readonly now: Date; readonly olderThan: Date; readonly limit: number; readonly after: string | null },
+    request: {
+      readonly now: Date;
+      readonly askedBy: Date | null;
+      readonly limit: number;
+      readonly after: string | null;
+    },
   ): Stored<readonly StoredPreview[]>;
 
   /** The secrets of an app for a type, by name. */
   secrets(
     orgId: string,
-    of: { readonly appId: string; readonly type: PreviewType },
+    owner: { readonly appId: string; readonly type: PreviewType },
   ): Stored<readonly StoredAppSecret[]>;
 
-  /** Writes a secret at its version (`sealVersion` 1: there must be none yet). */
+  /** Whether the app is there, one of its secrets, and what is kept under the key. */
+  secretFacts(
+    orgId: string,
+    secret: { readonly appId: string; readonly type: PreviewType; readonly name: string },
+    keyId?: KeyId,
+  ): Stored<Loaded<StoredAppSecret> & { readonly app: boolean }>;
+
+  /** Writes a secret over the value before it: `sealVersion` 1 when there must be none. `gone`: the app is. */
   writeSecret(command: {
     readonly secret: StoredAppSecret;
     readonly change: Change;
-  }): Stored<Written<'stale' | 'not_found'>>;
+  }): Stored<Written<'stale' | 'gone'>>;
 
-  /** Removes a secret at its version. */
-  removeSecret(command: {
-    readonly secret: StoredAppSecret;
-    readonly change: Change;
-  }): Stored<Written<'stale' | 'not_found'>>;
+  /** Removes a secret at its `sealVersion`. */
+  removeSecret(command: { readonly secret: StoredAppSecret; readonly change: Change }): Stored<Written<'stale'>>;
 }

@@ -2,7 +2,7 @@ import { IllegalTransition } from '../kernel/errors.ts';
 import { err, ok } from '../kernel/result.ts';
 import type { Result } from '../kernel/result.ts';
 import { busyPreviewStatuses, legalPreviewCommands, previewLifecycle } from './lifecycle.ts';
-import type { PreviewEvent, PreviewState } from './lifecycle.ts';
+import type { PreviewEvent, PreviewState, PreviewStatus } from './lifecycle.ts';
 import { defaultPreviewTimeoutMs } from './model.ts';
 import type { PendingCommand, Preview, RuntimeReport, StoredPreview } from './model.ts';
 
@@ -13,7 +13,7 @@ export interface PreviewChange {
   readonly run: readonly RunEvent[];
   /** Whether a run of its own has begun. */
   readonly begun: boolean;
-  /** Whether a worker has something to do now. */
+  /** Whether a worker has something to do, or to tell people. */
   readonly work: boolean;
 }
 
@@ -28,18 +28,25 @@ export function ask(
 ): Result<PreviewChange | null, IllegalTransition> {
   const told = withHead(preview, command);
   const event = eventFor(told, command);
-  if (event === null) return ok(told === preview ? null : only(numbered(told, at)));
+  if (event === 'carry_on') {
+    const asked = told.pendingCommand?.type === 'stop' ? { ...told, pendingCommand: null } : told;
+    return ok(asked === preview ? null : only({ ...asked, requestedAt: at }, at));
+  }
+  if (event === 'withdraw') return ok(only({ ...told, pendingCommand: null, stopCause: command.cause }, at));
+
   const { from, waits = [] } = previewLifecycle[event];
-  if (from.includes(told.status)) return ok(apply(numbered(told, at), event, command.sha, at));
+  if (from.includes(told.status)) {
+    return ok(apply(wanted({ ...told, pendingCommand: null }, command, at), event, command.sha, at));
+  }
   if (!(waits as readonly PreviewState[]).includes(told.status)) return err(illegal(told, event));
-  return ok(only({ ...numbered(told, at), pendingCommand: { ...command, type: event as PendingCommand['type'] } }));
+  const pendingCommand = { ...command, type: event as PendingCommand['type'] };
+  return ok(only({ ...told, pendingCommand, ...(event !== 'stop' && { requestedAt: at }) }, at));
 }
 
-/**
- * A commit of a fork that nobody has approved: it is kept as the one that waits, and nothing runs. Whatever runs of it already goes on.
- */
+/** A commit of a fork that nobody has approved: it is kept as the one that waits, and nothing runs. Whatever runs already goes on. */
 export function hold(preview: StoredPreview, sha: string, at: Date): PreviewChange | null {
-  return preview.waitingSha === sha ? null : only(numbered({ ...preview, waitingSha: sha }, at));
+  if (preview.waitingSha === sha) return null;
+  return { ...only({ ...preview, waitingSha: sha }, at), work: tellsPeople(preview) };
 }
 
 /** A person's word on a commit of a fork: it runs, as soon as it can. Errors: `illegal_transition` for one that does not wait. */
@@ -50,7 +57,7 @@ export function approve(
 ): Result<PreviewChange | null, IllegalTransition> {
   if (preview.waitingSha !== sha) return err(illegal(preview, 'create'));
   const approved = { ...preview, approvedSha: sha, waitingSha: null };
-  return ask(approved, { type: 'create', sha }, at).map((change) => change ?? only(numbered(approved, at)));
+  return ask(approved, { type: 'create', sha, cause: null }, at).map((change) => change ?? only(approved, at));
 }
 
 /** A command tells where the branch is. */
@@ -59,30 +66,65 @@ function withHead(preview: StoredPreview, { sha }: PendingCommand): StoredPrevie
 }
 
 /**
- * What a command comes to where the preview is now: `create` of one that is there is a restart with what is new, and nothing where nothing is. A head that is
- * told while a run is under way starts another one when that ends.
+ * What a command comes to where the preview is now. `create` of one that is under way or runs already carries on, unless its commit is new; a stop of one that waits to be
+ * started again withdraws that.
  */
 function eventFor(
   { status, sha, headSha, pendingCommand }: StoredPreview,
   { type }: PendingCommand,
-): PreviewEvent | null {
-  const busy = busyPreviewStatuses.has(status) && status !== 'stopping';
-  if (type !== 'create') return type;
-  if (status === 'stopped' || status === 'deleted' || status === 'stopping') return 'create';
-  if (status === 'error' || status === 'stop_error') return 'restart';
-  if (busy) return pendingCommand?.type === 'stop' ? 'restart' : null;
-  return sha === headSha ? null : 'restart';
+): PreviewEvent | 'carry_on' | 'withdraw' {
+  if (type === 'stop') return status === 'stopping' && pendingCommand !== null ? 'withdraw' : 'stop';
+  if (type === 'restart') return 'restart';
+  switch (status) {
+    case 'stopped':
+    case 'deleted':
+    case 'stopping':
+      return 'create';
+    case 'error':
+    case 'stop_error':
+      return 'restart';
+    case 'running':
+      return sha === headSha ? 'carry_on' : 'restart';
+    default:
+      // A head that is told while a run is under way starts another one when that ends.
+      return 'carry_on';
+  }
 }
 
-/** The runtime has taken a run on. */
+/** The runtime has taken a run on. It may have reported already, which says the same. */
 export function runtimeAccepted(
   preview: StoredPreview,
   generation: number,
   runtimeId: string | null,
   at: Date,
 ): PreviewChange | null {
+  if (preview.generation !== generation) return null;
+  if (preview.status === 'initializing') return apply({ ...preview, runtimeId }, 'runtime_accepted', null, at);
+  if (!preview.hasRuntime || preview.runtimeId === runtimeId) return null;
+  return only({ ...preview, runtimeId }, at);
+}
+
+/** From now on there may be a runtime of this run; with the key that its reports are signed with, unless there is one. `null` when it is so already, or the run is over. */
+export function prepared(
+  preview: StoredPreview,
+  generation: number,
+  reportKey: string,
+  at: Date,
+): PreviewChange | null {
   if (preview.generation !== generation || preview.status !== 'initializing') return null;
-  return apply({ ...preview, runtimeId, hasRuntime: true }, 'runtime_accepted', null, at);
+  if (preview.hasRuntime && preview.reportKey !== null) return null;
+  return only({ ...preview, hasRuntime: true, reportKey: preview.reportKey ?? reportKey }, at);
+}
+
+/** Whether a runtime of this run is wanted. One that was made for a run which has ended meanwhile has to go. */
+export function wantsRuntime(preview: StoredPreview, generation: number): boolean {
+  return preview.generation === generation && preview.hasRuntime;
+}
+
+/** The branch has moved on before anything was done for this run: it ends here, and one of the newest commit begins. */
+export function overtaken(preview: StoredPreview, generation: number, head: string, at: Date): PreviewChange | null {
+  if (preview.generation !== generation || preview.status !== 'initializing' || preview.sha === head) return null;
+  return apply({ ...preview, headSha: head, reason: 'the branch has moved on' }, 'error', null, at);
 }
 
 /** Whether a report counts, and what it changes. One that is out of date, out of order or out of place is recorded, and changes nothing. */
@@ -91,9 +133,9 @@ export function reported(
   report: RuntimeReport,
   at: Date,
 ): { readonly applied: PreviewChange } | { readonly ignored: 'older_run' | 'older_report' | 'out_of_place' } {
-  if (report.generation !== preview.generation) return { ignored: 'older_run' };
+  if (report.generation < preview.generation) return { ignored: 'older_run' };
+  if (report.generation > preview.generation || preview.generation === 0) return { ignored: 'out_of_place' };
   if (report.sequence <= preview.reportSequence) return { ignored: 'older_report' };
-  if (!previewLifecycle[report.status].from.includes(preview.status)) return { ignored: 'out_of_place' };
   const told: StoredPreview = {
     ...preview,
     reportSequence: report.sequence,
@@ -101,7 +143,37 @@ export function reported(
     tests: report.tests ?? preview.tests,
     reason: report.status === 'error' ? (report.reason ?? 'the runtime reported an error') : null,
   };
-  return { applied: apply(told, report.status, null, at) };
+  if (previewLifecycle[report.status].from.includes(preview.status)) {
+    return { applied: apply(told, report.status, null, at) };
+  }
+  // Whoever can sign for this run has taken it on, also where that has not been written down yet.
+  if (preview.status !== 'initializing') return { ignored: 'out_of_place' };
+  const accepted = moveOn(told, 'runtime_accepted', null, at);
+  if (told.pendingCommand?.type === 'stop') return { applied: apply(told, 'runtime_accepted', null, at) };
+  const moved = apply({ ...accepted.preview, version: preview.version }, report.status, null, at);
+  return { applied: { ...moved, run: [...accepted.run, ...moved.run] } };
+}
+
+/** Whether a new commit of its branch is for this preview: not once it was removed, or while its pull request is closed, whose events may come late. */
+export function followsBranch(preview: StoredPreview, sha: string): boolean {
+  const { status, headSha, waitingSha } = preview;
+  return status !== 'deleted' && !isClosed(preview) && sha !== headSha && sha !== waitingSha;
+}
+
+/** Whether the preview of a pull request that is open has to be asked for again: the branch has moved on, or it was reopened. One that somebody has stopped or removed stays so. */
+export function missesEvent(preview: StoredPreview, sha: string): boolean {
+  return preview.status !== 'deleted' && (isClosed(preview) || followsBranch(preview, sha));
+}
+
+/** Whether there is something to stop. */
+export function isStoppable({ status, pendingCommand }: StoredPreview): boolean {
+  if (pendingCommand !== null) return pendingCommand.type !== 'stop';
+  const { from, waits = [] } = previewLifecycle.stop;
+  return [...from, ...waits].includes(status);
+}
+
+function isClosed({ stopCause, pendingCommand }: StoredPreview): boolean {
+  return pendingCommand === null ? stopCause === 'closed' : pendingCommand.cause === 'closed';
 }
 
 /** A run that will not come to its end: its steps have been tried often enough, or its deadline has passed. */
@@ -113,7 +185,7 @@ export function failed(preview: StoredPreview, generation: number, reason: strin
 /** The runtime is gone. */
 export function runtimeGone(preview: StoredPreview, generation: number, at: Date): PreviewChange | null {
   if (preview.generation !== generation || preview.status !== 'stopping') return null;
-  return apply({ ...preview, runtimeId: null, hasRuntime: false, url: null, reason: null }, 'runtime_gone', null, at);
+  return apply(withoutRuntime({ ...preview, reason: null }), 'runtime_gone', null, at);
 }
 
 /** The runtime could not be removed. A person has to look. */
@@ -124,15 +196,15 @@ export function stopFailed(preview: StoredPreview, generation: number, reason: s
 
 /** Forgets a preview that has no runtime. Errors: `illegal_transition`. */
 export function remove(preview: StoredPreview, at: Date): Result<PreviewChange, IllegalTransition> {
-  if (!previewLifecycle.remove.from.includes(preview.status) || preview.hasRuntime)
-    return err(illegal(preview, 'remove'));
-  return ok(apply(preview, 'remove', null, at));
+  const isLegal = previewLifecycle.remove.from.includes(preview.status) && !preview.hasRuntime;
+  if (!isLegal) return err(illegal(preview, 'remove'));
+  return ok(apply({ ...preview, waitingSha: null }, 'remove', null, at));
 }
 
 /** A person's word that a runtime which could not be removed is gone. Errors: `illegal_transition`. */
 export function forget(preview: StoredPreview, note: string, at: Date): Result<PreviewChange, IllegalTransition> {
   if (!previewLifecycle.forget.from.includes(preview.status)) return err(illegal(preview, 'forget'));
-  return ok(apply({ ...preview, note, runtimeId: null, hasRuntime: false, url: null }, 'forget', null, at));
+  return ok(apply(withoutRuntime({ ...preview, note, waitingSha: null }), 'forget', null, at));
 }
 
 /** Whether something has been under way for too long. */
@@ -145,14 +217,14 @@ function apply(preview: StoredPreview, event: PreviewEvent, sha: string | null, 
   const moved = moveOn(preview, event, sha, at);
   const next = waiting(moved.preview);
   if (next === null) return moved;
-  const { type, sha: wanted } = next;
-  const { preview: settled, run, ...work } = moveOn({ ...moved.preview, pendingCommand: null }, type, wanted, at);
-  return { preview: { ...settled, version: moved.preview.version }, run: [...moved.run, ...run], ...work };
+  const settled = wanted({ ...moved.preview, pendingCommand: null }, next, at);
+  const { preview: then, run, ...work } = moveOn(settled, next.type, next.sha, at);
+  return { preview: { ...then, version: moved.preview.version }, run: [...moved.run, ...run], ...work };
 }
 
 function moveOn(preview: StoredPreview, event: PreviewEvent, sha: string | null, at: Date): PreviewChange {
   const { to, newRun = false } = previewLifecycle[event];
-  const deadline = busyPreviewStatuses.has(to) ? new Date(at.getTime() + defaultPreviewTimeoutMs) : null;
+  const deadline = isBusy(to) ? new Date(at.getTime() + defaultPreviewTimeoutMs) : null;
   const moved: StoredPreview = {
     ...preview,
     status: to,
@@ -164,21 +236,18 @@ function moveOn(preview: StoredPreview, event: PreviewEvent, sha: string | null,
       sha: sha ?? preview.headSha,
       generation: preview.generation + 1,
       reportSequence: 0,
-      reportKey: null,
       run: null,
       tests: null,
       reason: null,
       note: null,
+      stopCause: null,
     }),
   };
-  return {
-    preview: moved,
-    run: runEvents(preview.status, to),
-    begun: newRun,
-    work: to === 'initializing' || to === 'stopping',
-  };
+  const work = to === 'initializing' || to === 'stopping' || tellsPeople(preview);
+  return { preview: moved, run: runEvents(preview.status, to), begun: newRun, work };
 }
 
+/** What the deployment of the run comes to when its preview moves on. */
 function runEvents(from: PreviewState, to: PreviewState): readonly RunEvent[] {
   if (to === 'deploying') return ['running'];
   if (to === 'running') return ['success'];
@@ -188,24 +257,40 @@ function runEvents(from: PreviewState, to: PreviewState): readonly RunEvent[] {
 
 /** What can be done now that could not before: the pending command, or a run of a head that came while another was under way. */
 function waiting({ status, pendingCommand, sha, headSha }: StoredPreview): PendingCommand | null {
-  if (pendingCommand !== null && previewLifecycle[pendingCommand.type].from.includes(status)) return pendingCommand;
-  const moved = (status === 'running' || status === 'error') && sha !== headSha;
-  return moved && pendingCommand === null ? { type: 'restart', sha: headSha } : null;
+  if (pendingCommand !== null) {
+    return previewLifecycle[pendingCommand.type].from.includes(status) ? pendingCommand : null;
+  }
+  const ended = status === 'running' || status === 'error';
+  return ended && sha !== headSha ? { type: 'restart', sha: headSha, cause: null } : null;
 }
 
-function numbered(preview: StoredPreview, at: Date): StoredPreview {
-  return { ...preview, commandSequence: preview.commandSequence + 1, requestedAt: at };
+/** A command that takes effect says why it is stopped, or that it is to run. */
+function wanted(preview: StoredPreview, { type, cause }: PendingCommand, at: Date): StoredPreview {
+  return type === 'stop' ? { ...preview, stopCause: cause } : { ...preview, requestedAt: at };
 }
 
-function only(preview: StoredPreview): PreviewChange {
-  const changed = { ...preview, version: preview.version + 1, updatedAt: preview.requestedAt };
+function withoutRuntime(preview: StoredPreview): StoredPreview {
+  return { ...preview, runtimeId: null, hasRuntime: false, url: null };
+}
+
+function only(preview: StoredPreview, at: Date): PreviewChange {
+  const changed = { ...preview, version: preview.version + 1, updatedAt: at };
   return { preview: changed, run: [], begun: false, work: false };
+}
+
+function isBusy(status: PreviewStatus): boolean {
+  return busyPreviewStatuses.has(status);
+}
+
+/** Whether there is a pull request whose comment shows where the preview is. */
+function tellsPeople({ pullRequest }: StoredPreview): boolean {
+  return pullRequest !== null;
 }
 
 function illegal(preview: StoredPreview, event: PreviewEvent): IllegalTransition {
   return new IllegalTransition('preview', preview.status, event, legalPreviewCommands(preview.status));
 }
 
-export function toPreview({ reportKey: _key, tries: _tries, hasRuntime: _has, ...preview }: StoredPreview): Preview {
+export function toPreview({ reportKey: _key, tries: _tries, ...preview }: StoredPreview): Preview {
   return preview;
 }

@@ -5,6 +5,9 @@ import type { Actor } from '../kernel/actor.ts';
 import type { StoredPreview } from './model.ts';
 import type { PreviewChange } from './rules.ts';
 
+/** A run has a deadline of its own; that of its deployment must not come before it. */
+const neverMs = 604_800_000;
+
 /** What is written beside the preview. */
 export interface Story {
   readonly preview: StoredPreview;
@@ -47,7 +50,7 @@ export function tell(
   if (!begun)
     return { preview, environment: touched(environment, preview, at), deployments: [...deployments.values()] };
 
-  const wanted = { gitRef: preview.branch, sha: preview.sha, configuration: null };
+  const wanted = { gitRef: preview.branch, sha: preview.sha, configuration: null, timeoutMs: neverMs };
   const started = start(environment, wanted, by, { id, at });
   deployments.set(id, { deployment: started.deployment, adds: true });
   return {

@@ -10,22 +10,33 @@ import type { KeyFailure } from '../keys/data-keys.ts';
 import { NotConfigured } from '../kernel/errors.ts';
 import type { StorageFailure } from '../kernel/errors.ts';
 import { notify } from '../kernel/observability.ts';
-import { err, ok, ResultAsync, safeTry } from '../kernel/result.ts';
+import { err, ok, okAsync, ResultAsync, safeTry } from '../kernel/result.ts';
 import { SecretText } from '../kernel/secret-text.ts';
 import type { Scope } from '../operation.ts';
-import { follow } from './asking.ts';
+import { follow } from './changing.ts';
 import { commentOf, markerOf } from './comment.ts';
 import { PreviewStepFailed } from './errors.ts';
 import { maximumTries } from './model.ts';
 import type { PreviewStep, QueueMessage, StoredPreview } from './model.ts';
-import type { PreviewPorts } from './ports.ts';
+import type { ReadyPreviews } from './ports.ts';
+import { keyOfRun } from './reports.ts';
 import type { PreviewFacts } from './repository.ts';
-import { failed, runtimeAccepted, runtimeGone, stopFailed, toPreview } from './rules.ts';
+import {
+  failed,
+  overtaken,
+  prepared,
+  runtimeAccepted,
+  runtimeGone,
+  stopFailed,
+  toPreview,
+  wantsRuntime,
+} from './rules.ts';
+import { sealedSecretOf } from './secrets.ts';
 
 export type WorkFailure = PreviewStepFailed | NotConfigured | KeyFailure;
 
-/** What a message came to: there was nothing to do any more, or it was done. */
-export type Worked = 'nothing_to_do' | 'deployed' | 'stopped' | 'failed';
+/** What a message came to: `idle` when there was nothing to do, or not any more; `told` when only its comment was brought up to date. */
+export type Worked = 'idle' | 'told' | 'deploying' | 'overtaken' | 'stopped' | 'given_up';
 
 /** Looks at the environment of a message, and does what it is waiting for. */
 export function work(
@@ -37,17 +48,27 @@ export function work(
   return safeTry(async function* () {
     if (previews === null) return err(withoutPorts());
     const { found } = yield* storage.previews.facts(scope.caller.org, projectEnvironmentId);
-    if (found === null) return ok('nothing_to_do' as const);
-    const { status, generation } = found.preview;
-    if (status !== 'initializing' && status !== 'stopping') return ok('nothing_to_do' as const);
+    if (found === null) return ok('idle' as const);
+    const { status, version, generation } = found.preview;
+    const tries = yield* storage.previews.countTry(scope.caller.org, projectEnvironmentId, version);
+    if (tries === null) return ok('idle' as const);
 
-    const tries = yield* storage.previews.countTry(scope.caller.org, projectEnvironmentId, generation);
-    if (tries === null) return ok('nothing_to_do' as const);
     const job = new Job(scope, previews, found, signal);
-    const done = await (status === 'initializing' ? job.start() : job.stop());
+    const done = await (status === 'initializing' ? job.run() : status === 'stopping' ? job.stop() : job.tell());
     if (done.isOk()) return ok(done.value);
-    if (tries < maximumTries || done.error.code === 'storage_failure') return err(done.error);
-    return giveUp(scope, found.preview, done.error);
+    const { error } = done;
+    if (signal?.aborted === true || error.code === 'storage_failure') return err(error);
+    const isHopeless = error.code === 'preview_step_failed' && error.refused;
+    if (tries < maximumTries && !isHopeless) return err(error);
+
+    const reason = `${error.message}${isHopeless ? '' : `, in ${maximumTries} tries`}`.slice(0, 1_000);
+    yield* follow(
+      scope,
+      projectEnvironmentId,
+      'preview.given_up',
+      (now, at) => failed(now, generation, reason, at) ?? stopFailed(now, generation, reason, at),
+    );
+    return ok('given_up' as const);
   });
 }
 
@@ -55,224 +76,261 @@ export function withoutPorts(): NotConfigured {
   return new NotConfigured('previews', 'previews need a source control and a runtime');
 }
 
+/** What a runtime is found again by: one for each run. */
+export function runtimeKey({ id }: Pick<StoredPreview, 'id'>, generation: number): string {
+  return `${id}-${generation}`;
+}
+
+/** What the keys of the runs are derived from, which reports are signed with; `null` before the first run. */
+export function openReportKey(
+  { ports, caller }: Scope,
+  { id, appId, reportKey }: StoredPreview,
+): ResultAsync<string | null, KeyFailure> {
+  if (reportKey === null) return okAsync(null);
+  return new DataKeys(ports, ports.storage.dataKeys, caller.org)
+    .openAll({ type: 'app', id: appId }, [{ place: reportKeyPlace(id), sealed: reportKey }])
+    .map(([key]) => key ?? null);
+}
+
+const reportKeyPlace = (ownerId: string) => ({ ownerId, name: 'report', sealVersion: 1 });
+
+/** More runs than these are not looked for when runtimes are removed: a runtime survives its run only when a person has restarted one that could not be removed. */
+const runtimesKept = 20;
+
+/** The runs up to this one, oldest first. */
+function runs(newest: number): readonly number[] {
+  const first = Math.max(1, newest - runtimesKept + 1);
+  return Array.from({ length: newest - first + 1 }, (_, index) => first + index);
+}
+
+/** How often the comment is written while the preview moves on: whoever moves it on tells, too. */
+const looks = 3;
+
 /** The steps of one run, or of one stop. */
 class Job {
   readonly #scope: Scope;
-  readonly #ports: PreviewPorts;
+  readonly #ports: ReadyPreviews;
   readonly #facts: PreviewFacts;
   readonly #signal: { readonly signal?: AbortSignal };
 
-  constructor(scope: Scope, ports: PreviewPorts, facts: PreviewFacts, signal: AbortSignal | undefined) {
+  constructor(scope: Scope, ports: ReadyPreviews, facts: PreviewFacts, signal: AbortSignal | undefined) {
     this.#scope = scope;
     this.#ports = ports;
     this.#facts = facts;
     this.#signal = signal === undefined ? {} : { signal };
   }
 
-  /** secrets → comment → token → runtime → deploying. */
-  start(): ResultAsync<Worked, WorkFailure | StorageFailure> {
+  /** head → secrets → comment → runtimes before → token → runtime → deploying. */
+  run(): ResultAsync<Worked, WorkFailure | StorageFailure> {
+    const { preview } = this.#facts;
+    const { id, generation } = preview;
+    const kept = this.#kept('runtime');
+    const [scope, head, create] = [this.#scope, () => this.#head(), () => this.#runtime()];
+    const remove = (runtimeId: string | null) => this.#remove([generation], runtimeId);
+    return safeTry(async function* () {
+      if (kept === null) {
+        const newest = yield* head();
+        if (newest !== null && newest !== preview.sha) {
+          yield* follow(scope, id, 'preview.overtaken', (now, at) => overtaken(now, generation, newest, at));
+          return ok('overtaken' as const);
+        }
+      }
+      const { result: runtimeId } = kept ?? (yield* create());
+      yield* follow(scope, id, 'preview.deploying', (now, at) => runtimeAccepted(now, generation, runtimeId, at));
+      // The run may have ended while the runtime was made, and whoever removed what there was came too early.
+      const { found } = yield* scope.ports.storage.previews.facts(scope.caller.org, id);
+      if (found === null || !wantsRuntime(found.preview, generation)) {
+        yield* remove(runtimeId);
+        return ok('overtaken' as const);
+      }
+      return ok('deploying' as const);
+    });
+  }
+
+  /** runtimes → stopped. Every run may have left one: all of them go. */
+  stop(): ResultAsync<Worked, WorkFailure | StorageFailure> {
+    const { id, generation } = this.#facts.preview;
+    const [scope, remove] = [this.#scope, () => this.#remove(runs(generation), this.#facts.preview.runtimeId)];
+    return safeTry(async function* () {
+      yield* remove();
+      yield* follow(scope, id, 'preview.stopped', (now, at) => runtimeGone(now, generation, at));
+      return ok('stopped' as const);
+    });
+  }
+
+  /**
+   * Brings the comment up to date with where the preview is now. Of two workers that tell at the same time the later one may have looked earlier: so each looks again
+   * afterwards.
+   */
+  tell(): ResultAsync<Worked, WorkFailure | StorageFailure> {
+    const { storage } = this.#scope.ports;
+    const { caller } = this.#scope;
+    const comment = (facts: PreviewFacts) => this.#comment(facts);
+    let facts = this.#facts;
+    return safeTry(async function* () {
+      for (let look = 0; look < looks; look++) {
+        const told = yield* comment(facts);
+        if (!told) return ok('idle' as const);
+        const { found } = yield* storage.previews.facts(caller.org, facts.preview.id);
+        if (found === null || found.preview.version === facts.preview.version) break;
+        facts = found;
+      }
+      return ok('told' as const);
+    });
+  }
+
+  /**
+   * The commit that the branch is at now; `null` where there is nothing to move on to: the branch is gone, or it is a fork's, of which only what was approved
+   * or asked for may run.
+   */
+  #head(): ResultAsync<string | null, PreviewStepFailed> {
+    const { preview, repo } = this.#facts;
+    if (preview.fork) return okAsync(null);
+    const { branch, headRepo } = preview;
+    return this.#step('head', () => this.#ports.sourceControl.head({ repo, headRepo, branch, ...this.#signal })).map(
+      (head) => head?.sha ?? null,
+    );
+  }
+
+  #runtime(): ResultAsync<PreviewStep, WorkFailure | StorageFailure> {
     const { preview, repo, app } = this.#facts;
     const { sourceControl, runtime } = this.#ports;
+    const { generation, type, sha } = preview;
     const [scope, signal] = [this.#scope, this.#signal];
-    const self = { secrets: () => this.#secrets(), comment: () => this.#comment(), key: () => this.#reportKey() };
     const step = <T>(name: string, effect: () => Promise<T>) => this.#step(name, effect);
     const keep = (name: PreviewStep['step'], result: string | null) => this.#keep(name, result);
-    const done = this.#facts.steps.find((kept) => kept.step === 'runtime');
-
+    const before = this.#kept('clearing') === null && preview.hasRuntime && generation > 1;
+    const [secrets, reportKey] = [() => this.#secrets(), () => this.#prepare()];
+    const [comment, clear] = [
+      () => this.#comment(this.#facts),
+      () => this.#remove(runs(generation - 1), preview.runtimeId),
+    ];
     return safeTry(async function* () {
-      let runtimeId = done?.result ?? null;
-      if (done === undefined) {
-        const secrets = yield* self.secrets();
-        const reportKey = yield* self.key();
-        yield* self.comment();
-        const { token } = yield* step('token', () => sourceControl.token({ repo, ...signal }));
-        const made = yield* step('runtime', () =>
-          runtime.create({
-            key: runtimeKey(preview, preview.generation),
-            orgId: scope.caller.org,
-            preview: toPreview(preview),
-            repo: { provider: repo.provider, fullName: repo.fullName },
-            entrypoint: app.entrypoint,
-            type: preview.type,
-            sha: preview.sha,
-            token,
-            secrets,
-            reportKey,
-            ...signal,
-          }),
-        );
-        runtimeId = made.runtimeId;
-        yield* keep('runtime', runtimeId);
+      const opened = yield* secrets();
+      const key = yield* reportKey();
+      yield* comment();
+      if (before) {
+        yield* clear();
+        yield* keep('clearing', null);
       }
-      const { generation } = preview;
-      const moved = yield* follow(scope, preview.id, 'preview.deploying', (now, at) =>
-        runtimeAccepted(now, generation, runtimeId, at),
+      const { token } = yield* step('token', () => sourceControl.token({ repo, ...signal }));
+      const made = yield* step('runtime', () =>
+        runtime.create({
+          key: runtimeKey(preview, generation),
+          orgId: scope.caller.org,
+          preview: toPreview(preview),
+          repo: { provider: repo.provider, fullName: repo.fullName },
+          entrypoint: app.entrypoint,
+          type,
+          sha,
+          token,
+          secrets: opened,
+          reportKey: key,
+          ...signal,
+        }),
       );
-      return ok(moved === null ? ('nothing_to_do' as const) : ('deployed' as const));
+      return keep('runtime', made.runtimeId);
     });
   }
 
-  /** runtime → stopped → comment. Every run may have left a runtime: all of them go. */
-  stop(): ResultAsync<Worked, WorkFailure | StorageFailure> {
-    const { preview } = this.#facts;
-    const [scope, ports, signal] = [this.#scope, this.#ports, this.#signal];
-    const step = <T>(name: string, effect: () => Promise<T>) => this.#step(name, effect);
-    const keys = Array.from({ length: preview.generation }, (_, i) => runtimeKey(preview, i + 1)).slice(-10);
-    return safeTry(async function* () {
-      const { runtimeId, generation } = preview;
-      const request = { orgId: scope.caller.org, keys, runtimeId, ...signal };
-      yield* step('removal', () => ports.runtime.remove(request));
-      const moved = yield* follow(scope, preview.id, 'preview.stopped', (now, at) => runtimeGone(now, generation, at));
-      if (moved !== null) await tellPeople(scope, preview.id);
-      return ok(moved === null ? ('nothing_to_do' as const) : ('stopped' as const));
-    });
+  #remove(generations: readonly number[], runtimeId: string | null): ResultAsync<void, PreviewStepFailed> {
+    if (generations.length === 0) return okAsync(undefined);
+    const keys = generations.map((generation) => runtimeKey(this.#facts.preview, generation));
+    const request = { orgId: this.#scope.caller.org, keys, runtimeId, ...this.#signal };
+    return this.#step('removal', () => this.#ports.runtime.remove(request));
   }
 
-  /** The app's secrets for the type of this environment. Code from a fork gets none, unless a person has approved it. */
+  /** The app's secrets for the type of this environment. Code from a fork gets none, unless a person has approved this commit. */
   #secrets(): ResultAsync<Readonly<Record<string, SecretText>>, KeyFailure> {
     const { preview } = this.#facts;
     const { ports, caller } = this.#scope;
+    const { appId, type, fork, approvedSha, sha } = preview;
+    if (fork && approvedSha !== sha) return okAsync({});
     return safeTry(async function* () {
-      if (preview.fork && preview.approvedSha !== preview.sha) return ok({});
-      const stored = yield* ports.storage.previews.secrets(caller.org, { appId: preview.appId, type: preview.type });
-      const sealed = stored.map(({ appId, type, name, sealVersion, sealed: text }) => ({
-        place: { ownerId: appId, name: `${type}/${name}`, sealVersion },
-        sealed: text,
-      }));
-      const scope = { type: 'app', id: preview.appId } as const;
-      const opened = yield* new DataKeys(ports, ports.storage.dataKeys, caller.org).openAll(scope, sealed);
+      const stored = yield* ports.storage.previews.secrets(caller.org, { appId, type });
+      const opened = yield* new DataKeys(ports, ports.storage.dataKeys, caller.org).openAll(
+        { type: 'app', id: appId },
+        stored.map(sealedSecretOf),
+      );
       return ok(Object.fromEntries(stored.map(({ name }, index) => [name, new SecretText(opened[index]!)])));
     });
   }
 
-  /** The key that this run signs its reports with: made once, sealed, and the same for every try. */
-  #reportKey(): ResultAsync<SecretText, KeyFailure> {
+  /** The key that this run signs its reports with. From now on there may be a runtime. */
+  #prepare(): ResultAsync<SecretText, WorkFailure> {
     const { preview } = this.#facts;
-    const [scope] = [this.#scope];
+    const { id, appId, generation } = preview;
+    const scope = this.#scope;
+    const { ports, caller } = scope;
     return safeTry(async function* () {
-      const kept = yield* openReportKey(scope, preview);
-      if (kept !== null) return ok(new SecretText(kept));
-      const made = randomBytes(32).toString('base64url');
-      const place = { ownerId: preview.id, name: 'report', sealVersion: preview.generation };
-      const seal = yield* new DataKeys(scope.ports, scope.ports.storage.dataKeys, scope.caller.org).sealer({
-        type: 'app',
-        id: preview.appId,
-      });
-      const set = yield* scope.ports.storage.previews.keepReportKey(
-        scope.caller.org,
-        { id: preview.id, generation: preview.generation },
-        seal(place, made),
-      );
-      return ok(
-        new SecretText(set === null ? made : ((yield* openReportKey(scope, { ...preview, reportKey: set })) ?? made)),
-      );
+      let sealed = preview.reportKey;
+      if (sealed === null) {
+        const keys = new DataKeys(ports, ports.storage.dataKeys, caller.org);
+        const seal = yield* keys.sealer({ type: 'app', id: appId });
+        sealed = seal(reportKeyPlace(id), randomBytes(32).toString('base64url'));
+      }
+      // Another worker may have been quicker, and then it is its key that was kept.
+      const made = sealed;
+      yield* follow(scope, id, 'preview.preparing', (now, at) => prepared(now, generation, made, at));
+      const { found } = yield* ports.storage.previews.facts(caller.org, id);
+      const environmentKey = found === null ? null : yield* openReportKey(scope, found.preview);
+      // Where the run is over, the next look at it finds that.
+      if (environmentKey === null) return err(new PreviewStepFailed('runtime'));
+      return ok(new SecretText(keyOfRun(environmentKey, generation)));
     });
   }
 
-  #comment(): ResultAsync<void, WorkFailure | StorageFailure> {
-    const { preview, repo, app } = this.#facts;
-    const { pullRequest } = preview;
-    if (pullRequest === null) return new ResultAsync(Promise.resolve(ok(undefined)));
-    const keep = (result: string) => this.#keep('comment', result);
+  /** Whether there was anybody to tell. */
+  #comment({ preview, repo, app }: PreviewFacts): ResultAsync<boolean, WorkFailure | StorageFailure> {
+    const { pullRequest, commentId } = preview;
+    if (pullRequest === null) return okAsync(false);
+    const { provider, fullName } = repo;
     return this.#step('comment', () =>
       this.#ports.sourceControl.comment({
-        repo,
+        repo: { provider, fullName },
         pullRequest,
-        commentId: preview.commentId,
+        commentId,
         marker: markerOf(preview),
         body: commentOf(preview, app.name),
         ...this.#signal,
       }),
-    ).andThen(({ commentId }) => keep(commentId));
+    )
+      .andThen((made) => this.#keep('comment', made.commentId))
+      .map(() => true);
   }
 
-  #keep(step: PreviewStep['step'], result: string | null): ResultAsync<void, StorageFailure> {
+  #kept(step: PreviewStep['step']): PreviewStep | null {
+    return this.#facts.steps.find((done) => done.step === step) ?? null;
+  }
+
+  #keep(step: PreviewStep['step'], result: string | null): ResultAsync<PreviewStep, StorageFailure> {
     const { storage, clock } = this.#scope.ports;
     const { id: projectEnvironmentId, generation } = this.#facts.preview;
-    const at = new Date(clock.now().getTime());
-    return storage.previews
-      .keepStep(this.#scope.caller.org, { projectEnvironmentId, generation, step, at, result })
-      .map(() => undefined);
+    const done = { projectEnvironmentId, generation, step, at: new Date(clock.now().getTime()), result };
+    return storage.previews.keepStep(this.#scope.caller.org, done).map(() => done);
   }
 
+  /** Of what a port rejects with, only what cannot hold a secret becomes part of anything: the rest is for the host's hook. */
   #step<T>(step: string, effect: () => Promise<T>): ResultAsync<T, PreviewStepFailed> {
-    return ResultAsync.fromPromise(attempt(effect), (error) => {
-      const { id: projectEnvironmentId } = this.#facts.preview;
-      const { ports, caller } = this.#scope;
-      notify(() => ports.hooks.onPreviewFailure?.({ orgId: caller.org, projectEnvironmentId, step, error }));
-      const wait = (error as { retryAfterMs?: unknown } | null)?.retryAfterMs;
-      return new PreviewStepFailed(step, typeof wait === 'number' && wait >= 0 ? wait : null);
-    });
+    return ResultAsync.fromPromise(attempt(effect), (error) =>
+      failureOf(this.#scope, this.#facts.preview.id, step, error),
+    );
   }
+}
+
+export function failureOf(scope: Scope, projectEnvironmentId: string, step: string, error: unknown): PreviewStepFailed {
+  const { ports, caller } = scope;
+  notify(() => ports.hooks.onPreviewFailure?.({ orgId: caller.org, projectEnvironmentId, step, error }));
+  const given = (typeof error === 'object' && error !== null ? error : {}) as Record<string, unknown>;
+  const { retryAfterMs, refused, status } = given;
+  return new PreviewStepFailed(step, {
+    retryAfterMs: typeof retryAfterMs === 'number' && retryAfterMs >= 0 ? retryAfterMs : null,
+    refused: refused === true,
+    status: typeof status === 'number' && status >= 100 && status <= 599 ? status : null,
+  });
 }
 
 /** A port that throws instead of rejecting rejects. */
 async function attempt<T>(effect: () => Promise<T>): Promise<T> {
   return effect();
-}
-
-/** The steps have been tried often enough. */
-function giveUp(scope: Scope, preview: StoredPreview, error: WorkFailure): ResultAsync<Worked, StorageFailure> {
-  const { generation, id } = preview;
-  const step = error.code === 'preview_step_failed' ? error.step : error.code;
-  const reason = `the step ${step} did not succeed in ${maximumTries} tries`;
-  return safeTry(async function* () {
-    yield* follow(
-      scope,
-      id,
-      'preview.given_up',
-      (now, at) => failed(now, generation, reason, at) ?? stopFailed(now, generation, reason, at),
-    );
-    await tellPeople(scope, id);
-    return ok('failed' as const);
-  });
-}
-
-/** Brings the comment up to date with where the preview is now. Nobody waits for it: the next change tells again. */
-export async function tellPeople(scope: Scope, id: string): Promise<void> {
-  const { storage, previews, hooks } = scope.ports;
-  const loaded = await storage.previews.facts(scope.caller.org, id);
-  const found = loaded.isOk() ? loaded.value.found : null;
-  if (found === null || previews === null || found.preview.pullRequest === null) return;
-  const { preview, repo, app } = found;
-  try {
-    const { commentId } = await previews.sourceControl.comment({
-      repo,
-      pullRequest: found.preview.pullRequest,
-      commentId: preview.commentId,
-      marker: markerOf(preview),
-      body: commentOf(preview, app.name),
-    });
-    if (commentId !== preview.commentId) {
-      const at = new Date(scope.ports.clock.now().getTime());
-      const { id: projectEnvironmentId, generation } = preview;
-      await storage.previews.keepStep(scope.caller.org, {
-        projectEnvironmentId,
-        generation,
-        step: 'comment',
-        at,
-        result: commentId,
-      });
-    }
-  } catch (error) {
-    notify(() =>
-      hooks.onPreviewFailure?.({ orgId: scope.caller.org, projectEnvironmentId: id, step: 'comment', error }),
-    );
-  }
-}
-
-/** The key that the current run's reports are signed with; `null` while there is none. */
-export function openReportKey(
-  { ports, caller }: Scope,
-  { id: ownerId, appId, generation: sealVersion, reportKey }: StoredPreview,
-): ResultAsync<string | null, KeyFailure> {
-  if (reportKey === null) return new ResultAsync(Promise.resolve(ok(null)));
-  return new DataKeys(ports, ports.storage.dataKeys, caller.org)
-    .openAll({ type: 'app', id: appId }, [{ place: { ownerId, name: 'report', sealVersion }, sealed: reportKey }])
-    .map(([key]) => key ?? null);
-}
-
-/** What a runtime is found again by: one for each run. */
-export function runtimeKey({ id }: Pick<StoredPreview, 'id'>, generation: number): string {
-  return `${id}-${generation}`;
 }

@@ -30,3 +30,14 @@ export class ProjectHasChildren extends VivariumError {
     this.projectId = projectId;
   }
 }
+
+/** Previews of the project still have a runtime, which would be orphaned: stop them first. */
+export class ProjectHasLivePreviews extends VivariumError {
+  readonly code = 'project_has_live_previews';
+  readonly projectId: string;
+
+  constructor(projectId: string) {
+    super(`the project ${projectId} has previews whose runtime still exists; stop them first`);
+    this.projectId = projectId;
+  }
+}

@@ -78,5 +78,5 @@ export interface ProjectRepository {
   delete(command: {
     readonly project: StoredProject;
     readonly change: Change;
-  }): Stored<Written<'not_found' | 'stale' | 'has_children'>>;
+  }): Stored<Written<'not_found' | 'stale' | 'has_children' | 'has_live_previews'>>;
 }

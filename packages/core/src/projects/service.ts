@@ -19,7 +19,7 @@ import type { Result, ResultAsync } from '../kernel/result.ts';
 import { anyText, nameKey } from '../kernel/text.ts';
 import { method, operation } from '../operation.ts';
 import type { Outcome, Scope } from '../operation.ts';
-import { ProjectHasChildren, ProjectNameTaken } from './errors.ts';
+import { ProjectHasChildren, ProjectHasLivePreviews, ProjectNameTaken } from './errors.ts';
 import { projectDescription, projectName } from './model.ts';
 import type { Project, StoredProject } from './model.ts';
 import { canHoldChild, move, newProject, rename, toProject } from './rules.ts';
@@ -329,7 +329,7 @@ export class Projects {
   /**
    * Deletes the project with all its environments.
    *
-   * Errors: `not_found`, `project_has_children`, `stale_version`.
+   * Errors: `not_found`, `project_has_children`, `project_has_live_previews`, `stale_version`.
    */
   delete(projectId: string, options: CommandOptions = {}): Outcome<'projects.delete', void> {
     const scope = this.#scope;
@@ -359,6 +359,7 @@ export class Projects {
             });
             if (written.done) return ok(undefined);
             if (written.refused === 'has_children') return err(new ProjectHasChildren(target));
+            if (written.refused === 'has_live_previews') return err(new ProjectHasLivePreviews(target));
             if (written.refused === 'not_found') return err(new NotFound('project', target));
             return ok(again);
           }),

@@ -85,6 +85,25 @@ export type {
   RepoPosition,
   StoredListedEnvironment,
 } from '../deployments/repository.ts';
+export { busyPreviewStatuses, previewStatuses } from '../previews/lifecycle.ts';
+export type { PreviewStatus } from '../previews/lifecycle.ts';
+export { previewSteps, previewTypes } from '../previews/model.ts';
+export type {
+  PendingCommand,
+  PreviewStep,
+  PreviewType,
+  QueueMessage,
+  StopCause,
+  StoredPreview,
+} from '../previews/model.ts';
+export type {
+  AskFacts,
+  PreviewFacts,
+  PreviewPosition,
+  PreviewRepository,
+  PreviewWrite,
+  StoredAppSecret,
+} from '../previews/repository.ts';
 export type { KeyScope, StoredDataKey } from '../keys/model.ts';
 export type { DataKeyRepository } from '../keys/repository.ts';
 export type { PageRequest, StoredPage } from '../kernel/paging.ts';

@@ -8,6 +8,7 @@ import type { StorageFailure } from '../kernel/errors.ts';
 import type { KeyRecord, KeyWrite } from '../kernel/idempotency.ts';
 import type { ResultAsync } from '../kernel/result.ts';
 import type { DataKeyRepository } from '../keys/repository.ts';
+import type { PreviewRepository } from '../previews/repository.ts';
 import type { ProjectRepository } from '../projects/repository.ts';
 
 /** What every repository method answers with: a value, or the one failure that storage itself can have. */
@@ -71,6 +72,7 @@ export interface Storage<Transaction = never> {
   readonly catalog: CatalogRepository;
   readonly builds: BuildRepository;
   readonly deployments: DeploymentRepository;
+  readonly previews: PreviewRepository;
   readonly journal: JournalRepository;
   readonly dataKeys: DataKeyRepository;
   /** Creates or upgrades tables. Safe to call from several processes at once. */

@@ -55,11 +55,18 @@ export function forgetScope(org: OrgTables, scope: KeyScope): void {
   for (const { id } of ofScope(org, scope)) org.dataKeys.delete(id);
 }
 
-/** What a key is for is there. Apps have no table yet. */
+/** What a key is for is there. */
 function hasOwner(org: OrgTables, { type, id }: KeyScope): boolean {
-  if (type === 'project') return org.projects.has(id);
-  const there = org.types.get(id);
-  return type === 'app' || (there !== undefined && there.state !== 'deleted');
+  switch (type) {
+    case 'project':
+      return org.projects.has(id);
+    case 'app':
+      return org.apps.has(id);
+    case 'environment_type': {
+      const there = org.types.get(id);
+      return there !== undefined && there.state !== 'deleted';
+    }
+  }
 }
 
 function ofScope(org: OrgTables, scope: KeyScope): readonly StoredDataKey[] {

@@ -5,6 +5,7 @@ import { decodeVariables } from '../../environments/model.ts';
 import type { PageRequest, StoredPage } from '../../kernel/paging.ts';
 import { compareBytes } from '../../kernel/text.ts';
 import { forgetScope } from './data-keys.ts';
+import { forgetPreview, hasLivePreviews } from './previews.ts';
 import { row } from './tables.ts';
 import type { OrgTables, Session } from './tables.ts';
 import { answer, keptUnder, write } from './writing.ts';
@@ -46,10 +47,17 @@ export function memoryDeployments(session: Session): DeploymentRepository {
       }),
 
     deleteRepo: ({ repo, change }) =>
-      write(session, change, atVersion('repos', repo.id, repo.version), (org) => {
-        org.repos.delete(repo.id);
-        forgetDeployments(org, ({ repoId }) => repoId === repo.id);
-      }),
+      write(
+        session,
+        change,
+        (org) =>
+          atVersion('repos', repo.id, repo.version)(org) ??
+          (hasLivePreviews(org, ({ repoId }) => repoId === repo.id) ? 'has_live_previews' : null),
+        (org) => {
+          org.repos.delete(repo.id);
+          forgetDeployments(org, ({ repoId }) => repoId === repo.id);
+        },
+      ),
 
     appFacts: (orgId, { projectId, repoId }, keyId) =>
       answer(session, () => {
@@ -89,7 +97,14 @@ export function memoryDeployments(session: Session): DeploymentRepository {
       write(session, change, atVersion('apps', app.id, expectedVersion), (org) => org.apps.set(app.id, row(app))),
 
     deleteApp: ({ app, change }) =>
-      write(session, change, atVersion('apps', app.id, app.version), (org) => forgetApp(org, app.id)),
+      write(
+        session,
+        change,
+        (org) =>
+          atVersion('apps', app.id, app.version)(org) ??
+          (hasLivePreviews(org, ({ appId }) => appId === app.id) ? 'has_live_previews' : null),
+        (org) => forgetApp(org, app.id),
+      ),
 
     ensureFacts: (orgId, of, keyId) =>
       answer(session, () => {
@@ -215,10 +230,15 @@ export function forgetDeployments(
 function forgetApp(org: OrgTables, id: string): void {
   org.apps.delete(id);
   forgetScope(org, { type: 'app', id });
+  for (const [key, { appId }] of org.appSecrets) if (appId === id) org.appSecrets.delete(key);
+  for (const { id: environmentId, managedBy } of org.projectEnvironments.values()) {
+    if (managedBy === id) forgetEnvironment(org, environmentId);
+  }
 }
 
 function forgetEnvironment(org: OrgTables, id: string): void {
   org.projectEnvironments.delete(id);
+  forgetPreview(org, id);
   for (const deployment of org.deployments.values()) {
     if (deployment.projectEnvironmentId === id) org.deployments.delete(deployment.id);
   }

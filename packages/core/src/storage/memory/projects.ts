@@ -5,6 +5,7 @@ import { environmentRow, row } from './tables.ts';
 import { forgetProject } from './builds.ts';
 import { forgetDeployments } from './deployments.ts';
 import { forgetScope } from './data-keys.ts';
+import { hasLivePreviews } from './previews.ts';
 import type { OrgTables, Session } from './tables.ts';
 import { answer, keptUnder, write } from './writing.ts';
 
@@ -108,7 +109,8 @@ export function memoryProjects(session: Session): ProjectRepository {
           const there = org.projects.get(project.id);
           if (there === undefined) return 'not_found';
           if (there.version !== project.version) return 'stale';
-          return childrenOf(org, project.id).length === 0 ? null : 'has_children';
+          if (childrenOf(org, project.id).length > 0) return 'has_children';
+          return hasLivePreviews(org, ({ projectId }) => projectId === project.id) ? 'has_live_previews' : null;
         },
         (org) => {
           org.projects.delete(project.id);

@@ -8,6 +8,7 @@ import { memoryDeployments } from './deployments.ts';
 import { memoryEnvironments } from './environments.ts';
 import { memoryEphemeral } from './ephemeral.ts';
 import { memoryJournal } from './journal.ts';
+import { memoryPreviews } from './previews.ts';
 import { memoryProjects } from './projects.ts';
 import { MemoryTables } from './tables.ts';
 import type { Session } from './tables.ts';
@@ -31,6 +32,7 @@ export function memoryStorage(options: { readonly tables?: MemoryTables | undefi
     catalog: memoryCatalog(session),
     builds: memoryBuilds(session),
     deployments: memoryDeployments(session),
+    previews: memoryPreviews(session),
     journal: memoryJournal(session),
     dataKeys: memoryDataKeys(session),
     migrate: () => answer(session, () => ({ applied: [] })),

@@ -7,6 +7,8 @@ import type { StoredChange, StoredInstance, StoredSecret, StoredType } from '../
 import type { JournalEntry } from '../../journal/model.ts';
 import type { KeyRecord } from '../../kernel/idempotency.ts';
 import type { StoredDataKey } from '../../keys/model.ts';
+import type { PreviewStep, QueueMessage, StoredPreview } from '../../previews/model.ts';
+import type { StoredAppSecret } from '../../previews/repository.ts';
 import type { StoredProject } from '../../projects/model.ts';
 
 /** An entry that waits for delivery, or was parked. */
@@ -56,6 +58,15 @@ export interface OrgTables {
   readonly apps: Map<string, App>;
   readonly projectEnvironments: Map<string, StoredProjectEnvironment>;
   readonly deployments: Map<string, Deployment>;
+  readonly previews: Map<string, StoredPreview>;
+  /** By preview, generation and step. */
+  readonly previewSteps: Map<string, PreviewStep>;
+  /** Messages that are not known to have been sent, by preview. */
+  readonly previewCommands: Map<string, QueueMessage>;
+  /** When each delivery is forgotten. */
+  readonly webhookDeliveries: Map<string, Date>;
+  /** By app, type and name. */
+  readonly appSecrets: Map<string, StoredAppSecret>;
   /** JSON, by build. */
   readonly manifests: Map<string, string>;
 }
@@ -104,6 +115,11 @@ export class MemoryTables {
         apps: new Map(),
         projectEnvironments: new Map(),
         deployments: new Map(),
+        previews: new Map(),
+        previewSteps: new Map(),
+        previewCommands: new Map(),
+        webhookDeliveries: new Map(),
+        appSecrets: new Map(),
         manifests: new Map(),
       };
       this.#orgs.set(orgId, org);
