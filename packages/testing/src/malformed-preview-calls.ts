@@ -81,7 +81,7 @@ export const malformedPreviewCalls: Readonly<Record<Extract<Method, `previews.${
     ],
     'previews.forget': [
       ...ids({ note: 'gone' }),
-      ...within({}, 'note', [...missing, 1, '', 'x'.repeat(1_001), 'a\0b', '\ud800'], id),
+      ...within({}, 'note', [...missing, 1, '', '  \n', 'x'.repeat(1_001), 'a\0b', '\ud800'], id),
       ...versioned({ note: 'gone' }, id),
       { args: [id], path: '' },
     ],
@@ -129,7 +129,7 @@ export const malformedPreviewCalls: Readonly<Record<Extract<Method, `previews.${
         'https://ada:password@example.com/',
       ]),
       ...reported('tests', [1, '', 'skipped']),
-      ...reported('reason', [1, '', 'x'.repeat(1_001), 'a\0b']),
+      ...reported('reason', [1, 'x'.repeat(1_001), 'a\0b']),
     ],
     'previews.onEvent': [
       { args: [], path: '' },
