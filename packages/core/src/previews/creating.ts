@@ -3,6 +3,7 @@ import { again, command } from '../command.ts';
 import type { Again, Attempt } from '../command.ts';
 import type { ErrorOf } from '../errors.ts';
 import { NotFound } from '../kernel/errors.ts';
+import type { IllegalTransition } from '../kernel/errors.ts';
 import type { CommandOptions, KeyRecord } from '../kernel/idempotency.ts';
 import { err, ok, ResultAsync, safeTry } from '../kernel/result.ts';
 import type { Result } from '../kernel/result.ts';
