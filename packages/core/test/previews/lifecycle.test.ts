@@ -106,7 +106,7 @@ describe('the table of previews', () => {
 
   test('a run of its own begins with create and restart, and with nothing else', () => {
     for (const event of previewEvents) {
-      const status = previewLifecycle[event].from.find((one) => one !== 'none')! as PreviewStatus;
+      const status = previewLifecycle[event].from.find((one): one is PreviewStatus => one !== 'none')!;
       const change = cause[event](preview({ status }))._unsafeUnwrap()!;
       expect([event, change.begun]).toEqual([event, event === 'create' || event === 'restart']);
       expect(change.preview.generation).toBe(change.begun ? 2 : 1);
