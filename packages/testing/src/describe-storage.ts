@@ -32,6 +32,8 @@ import { testJournal } from './journal.ts';
 import { testKeys } from './keys.ts';
 import { testModel } from './model.ts';
 import { testPaging } from './paging.ts';
+import { testPreviewErrors } from './previews-errors.ts';
+import { testPreviewLifecycle } from './previews-lifecycle.ts';
 import { testPreviewsPort } from './previews-port.ts';
 import { testProjects } from './projects.ts';
 import { testRaces } from './races.ts';
@@ -54,6 +56,7 @@ const themes: readonly ((suite: Suite) => void)[] = [
   testBuildImport,
   testBuildStats,
   testDeployments,
+  testPreviewLifecycle,
   testDataKeysPort,
   testEphemeralPort,
   testBuildsPort,
@@ -63,6 +66,7 @@ const themes: readonly ((suite: Suite) => void)[] = [
   testEphemeralErrors,
   testBuildErrors,
   testDeploymentErrors,
+  testPreviewErrors,
   testKeys,
   testCanary,
   testRaces,
