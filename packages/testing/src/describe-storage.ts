@@ -32,6 +32,7 @@ import { testJournal } from './journal.ts';
 import { testKeys } from './keys.ts';
 import { testModel } from './model.ts';
 import { testPaging } from './paging.ts';
+import { testPreviews } from './previews.ts';
 import { testPreviewErrors } from './previews-errors.ts';
 import { testPreviewLifecycle } from './previews-lifecycle.ts';
 import { testPreviewsPort } from './previews-port.ts';
@@ -56,6 +57,7 @@ const themes: readonly ((suite: Suite) => void)[] = [
   testBuildImport,
   testBuildStats,
   testDeployments,
+  testPreviews,
   testPreviewLifecycle,
   testDataKeysPort,
   testEphemeralPort,
