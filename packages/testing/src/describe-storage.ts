@@ -34,8 +34,10 @@ import { testModel } from './model.ts';
 import { testPaging } from './paging.ts';
 import { testPreviews } from './previews.ts';
 import { testPreviewErrors } from './previews-errors.ts';
+import { testPreviewEvents } from './previews-events.ts';
 import { testPreviewLifecycle } from './previews-lifecycle.ts';
 import { testPreviewsPort } from './previews-port.ts';
+import { testPreviewReports } from './previews-reports.ts';
 import { testProjects } from './projects.ts';
 import { testRaces } from './races.ts';
 import { testTransactions } from './transactions.ts';
@@ -59,6 +61,8 @@ const themes: readonly ((suite: Suite) => void)[] = [
   testDeployments,
   testPreviews,
   testPreviewLifecycle,
+  testPreviewReports,
+  testPreviewEvents,
   testDataKeysPort,
   testEphemeralPort,
   testBuildsPort,
