@@ -35,8 +35,10 @@ import { testPaging } from './paging.ts';
 import { testPreviews } from './previews.ts';
 import { testPreviewErrors } from './previews-errors.ts';
 import { testPreviewEvents } from './previews-events.ts';
+import { testPreviewForks } from './previews-forks.ts';
 import { testPreviewLifecycle } from './previews-lifecycle.ts';
 import { testPreviewsPort } from './previews-port.ts';
+import { testPreviewRaces } from './previews-races.ts';
 import { testPreviewReports } from './previews-reports.ts';
 import { testProjects } from './projects.ts';
 import { testRaces } from './races.ts';
@@ -63,6 +65,7 @@ const themes: readonly ((suite: Suite) => void)[] = [
   testPreviewLifecycle,
   testPreviewReports,
   testPreviewEvents,
+  testPreviewForks,
   testDataKeysPort,
   testEphemeralPort,
   testBuildsPort,
@@ -79,6 +82,7 @@ const themes: readonly ((suite: Suite) => void)[] = [
   testBuildRaces,
   testBuildContest,
   testDeploymentRaces,
+  testPreviewRaces,
   testChaos,
   testModel,
   testErrorTable,
@@ -101,6 +105,7 @@ const overAnotherConnection: readonly ((suite: Suite) => void)[] = [
   testBuildRaces,
   testBuildContest,
   testDeploymentRaces,
+  testPreviewRaces,
   testChaos,
   testModel,
 ];
