@@ -303,7 +303,12 @@ async function expectRunning(scene: Scene, client: Client, head: number, what: s
 
 async function expectStopped(scene: Scene, client: Client, what: string): Promise<void> {
   const preview = await theOne(scene, client, what);
-  expect(preview, what).toMatchObject({ status: 'stopped', stopCause: 'closed', hasRuntime: false, pendingCommand: null });
+  expect(preview, what).toMatchObject({
+    status: 'stopped',
+    stopCause: 'closed',
+    hasRuntime: false,
+    pendingCommand: null,
+  });
   expect(scene.outside.runtimes, what).toEqual([]);
   expectOneComment(scene, preview, '💤 Stopped', what);
 }
