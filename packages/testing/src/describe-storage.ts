@@ -32,6 +32,10 @@ import { testJournal } from './journal.ts';
 import { testKeys } from './keys.ts';
 import { testModel } from './model.ts';
 import { testPaging } from './paging.ts';
+import { testPreviews } from './previews.ts';
+import { testPreviewErrors } from './previews-errors.ts';
+import { testPreviewLifecycle } from './previews-lifecycle.ts';
+import { testPreviewsPort } from './previews-port.ts';
 import { testProjects } from './projects.ts';
 import { testRaces } from './races.ts';
 import { testTransactions } from './transactions.ts';
@@ -53,14 +57,18 @@ const themes: readonly ((suite: Suite) => void)[] = [
   testBuildImport,
   testBuildStats,
   testDeployments,
+  testPreviews,
+  testPreviewLifecycle,
   testDataKeysPort,
   testEphemeralPort,
   testBuildsPort,
   testDeploymentsPort,
+  testPreviewsPort,
   testErrors,
   testEphemeralErrors,
   testBuildErrors,
   testDeploymentErrors,
+  testPreviewErrors,
   testKeys,
   testCanary,
   testRaces,
@@ -84,6 +92,7 @@ const overAnotherConnection: readonly ((suite: Suite) => void)[] = [
   testEphemeralPort,
   testBuildsPort,
   testDeploymentsPort,
+  testPreviewsPort,
   testRaces,
   testBuildRaces,
   testBuildContest,
