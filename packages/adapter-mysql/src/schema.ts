@@ -602,7 +602,7 @@ export function migrations(prefix: string, flavour: Flavour): readonly Migration
       `project_environment_id ${id} NOT NULL PRIMARY KEY`,
       'org_id VARCHAR(128) NOT NULL',
       `created_at ${time} NOT NULL`,
-      `CONSTRAINT ${name('preview_runtime')} FOREIGN KEY (project_environment_id) REFERENCES ${tableName(prefix, 'previews')} (project_environment_id) ON DELETE RESTRICT`,
+      `CONSTRAINT ${name('preview_runtime')} FOREIGN KEY (project_environment_id) REFERENCES ${tableName(prefix, 'previews')} (project_environment_id)`,
     ]),
 
     migration('0029', 'preview_commands', [

@@ -561,7 +561,7 @@ END $forget$`,
         // Nothing that is deleted takes these rows along, and so nothing is deleted that they hang from.
         `CREATE TABLE ${table('preview_runtimes')} (
   project_environment_id uuid CONSTRAINT vivarium_preview_with_runtime PRIMARY KEY
-    CONSTRAINT vivarium_preview_runtime REFERENCES ${table('previews')} (project_environment_id) ON DELETE RESTRICT,
+    CONSTRAINT vivarium_preview_runtime REFERENCES ${table('previews')} (project_environment_id),
   org_id text COLLATE "C" NOT NULL,
   created_at timestamptz(3) NOT NULL
 )`,

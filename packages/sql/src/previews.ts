@@ -139,8 +139,8 @@ export function previewStatements(dialect: Dialect) {
   };
 }
 
-/** How often a try is counted while others count theirs. */
-const maximumCounts = 16;
+/** How often a try is counted anew: each time, another one was counted, so that with as many at once all of them are. */
+const maximumCounts = 64;
 
 export function sqlPreviews(session: Session, statements: ReturnType<typeof previewStatements>): PreviewRepository {
   return {
@@ -254,7 +254,7 @@ export function sqlPreviews(session: Session, statements: ReturnType<typeof prev
         });
       }),
 
-    /** Reads how many there were, and counts from there: no engine but one tells what an update has come to. */
+    /** Reads how many there were, and counts on from there: of two that read the same number, one reads again. */
     countTry: (orgId, id, version) =>
       answer(async () => {
         for (let counts = 0; counts < maximumCounts; counts++) {
