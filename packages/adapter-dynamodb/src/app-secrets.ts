@@ -25,8 +25,10 @@ export function dynamodbAppSecrets(table: Table, secrets: Table): AppSecrets {
     secretFacts: (orgId, { appId, type, name }, keyId) =>
       secrets.answer('read', async () => {
         const [app, key] = [appKey(orgId, appId), appSecretKey(orgId, appId, type, name)];
-        const [value, found] = await Promise.all([secrets.get(key), table.get(app, ...keyOf(orgId, keyId))]);
-        const [isApp, item] = [found.of(app) !== null, value.of(key)];
+        const item = (await secrets.get(key)).of(key);
+        // What is kept under the key must not be older than what is decided on.
+        const found = await table.get(app, ...keyOf(orgId, keyId));
+        const isApp = found.of(app) !== null;
         return {
           app: isApp,
           found: isApp && item !== null ? readAppSecret(item) : null,

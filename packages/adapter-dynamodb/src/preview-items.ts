@@ -48,10 +48,7 @@ export function previewItem(orgId: string, command: Pick<PreviewWrite, 'preview'
 }
 
 /** What a write says about the preview; not its comment, which only steps move. */
-export function writtenAttributes({
-  preview,
-  deployments,
-}: Pick<PreviewWrite, 'preview' | 'deployments'>): Attributes {
+export function writtenAttributes({ preview, deployments }: Pick<PreviewWrite, 'preview' | 'deployments'>): Attributes {
   const { id: _id, hasRuntime, commentId: _comment, tries, version, ...rest } = preview;
   const told: Told = {
     ...rest,

@@ -1,6 +1,7 @@
 import { busyPreviewStatuses, previewSteps } from '@vivarium/core/storage';
 import type {
   AskFacts,
+  Loaded,
   PreviewFacts,
   PreviewRepository,
   QueueMessage,
@@ -51,28 +52,28 @@ export function dynamodbPreviewReads(table: Table): PreviewReads {
   return {
     askFacts: (orgId, { appId, environment: name }, keyId) =>
       table.answer('read', async () => {
-        const key = appKey(orgId, appId);
-        const found = await table.get(key, ...keyOf(orgId, keyId));
+        const [key, keys] = [appKey(orgId, appId), keyOf(orgId, keyId)];
+        const found = await table.get(key, ...keys);
         const item = found.of(key);
-        const kept = keptUnder(found, orgId, keyId);
-        if (item === null) return { ...nothing, key: kept };
+        if (item === null) return { ...nothing, key: keptUnder(found, orgId, keyId) };
         const app = readApp(item);
         const [project, repo] = [projectKey(orgId, app.projectId), repoKey(orgId, app.repoId)];
         const place = placeInProject(orgId, { ...app, environment: name });
         return settled('the environment', async () => {
-          const owners = await table.get(project, repo, place);
+          const owners = await table.get(project, repo, place, ...keys);
           const [itsRepo, record] = [owners.of(repo), owners.of(place)];
+          const kept = keptUnder(owners, orgId, keyId);
           if (!isThere(owners.of(project)) || !isThere(itsRepo)) return { value: { ...nothing, key: kept } };
           const known = { ...nothing, app, repo: readRepo(itsRepo), key: kept };
           if (record === null) return { value: known };
 
           const id = textOf(record, 'id');
-          const together = await table.get(projectEnvironmentKey(orgId, id), previewKey(orgId, id));
-          const own = together.of(projectEnvironmentKey(orgId, id));
-          const preview = together.of(previewKey(orgId, id));
+          const [own, its] = [projectEnvironmentKey(orgId, id), previewKey(orgId, id)];
+          const together = await table.get(own, its, ...keys);
+          const [head, preview] = [together.of(own), together.of(its)];
           // Deleted or written between two reads.
-          if (own === null || !belongTogether(own, preview)) return null;
-          const environment = readProjectEnvironment(own);
+          if (head === null || !belongTogether(head, preview)) return null;
+          const environment = readProjectEnvironment(head);
           if (await isOrphan(orgId, environment.managedBy, appId)) {
             await eraseEnvironment(table, orgId, id);
             return null;
@@ -83,7 +84,8 @@ export function dynamodbPreviewReads(table: Table): PreviewReads {
               environment,
               preview: preview && readPreview(preview),
               run: preview && readRun(preview),
-              active: readActive(own),
+              active: readActive(head),
+              key: keptUnder(together, orgId, keyId),
             },
           };
         });
@@ -91,24 +93,26 @@ export function dynamodbPreviewReads(table: Table): PreviewReads {
 
     facts: (orgId, id, keyId) =>
       table.answer('read', async () => {
-        const [own, key] = [projectEnvironmentKey(orgId, id), previewKey(orgId, id)];
-        const found = await table.get(key, ...keyOf(orgId, keyId));
-        const kept = keptUnder(found, orgId, keyId);
-        let before = found.of(key);
-        return settled<{ found: PreviewFacts | null; key: typeof kept }>('the preview', async () => {
-          if (before === null) return { value: { found: null, key: kept } };
-          const { generation, appId, projectId, repoId } = readPreview(before);
+        const [own, key, keys] = [projectEnvironmentKey(orgId, id), previewKey(orgId, id), keyOf(orgId, keyId)];
+        let before = (await table.get(key)).of(key);
+        return settled<Loaded<PreviewFacts>>('the preview', async () => {
+          if (before === null) {
+            const kept = keyId === undefined ? null : keptUnder(await table.get(...keys), orgId, keyId);
+            return { value: { found: null, key: kept } };
+          }
+          const { generation, appId, projectId, repoId, version } = readPreview(before);
           const [app, project, repo] = [appKey(orgId, appId), projectKey(orgId, projectId), repoKey(orgId, repoId)];
           const steps = previewSteps.map((step) => previewStepKey(orgId, id, generation, step));
-          const together = await table.get(own, key, app, project, repo, ...steps);
-          const [environment, preview, itsApp, itsRepo] = [own, key, app, repo].map((one) => together.of(one)) as Four;
-          if (itsApp === null || !isThere(together.of(project)) || !isThere(itsRepo)) {
+          const found = await table.get(own, key, app, project, repo, ...steps, ...keys);
+          const [environment, preview, itsApp, itsRepo] = [own, key, app, repo].map((one) => found.of(one)) as Four;
+          const kept = keptUnder(found, orgId, keyId);
+          if (itsApp === null || !isThere(found.of(project)) || !isThere(itsRepo)) {
             return { value: { found: null, key: kept } };
           }
           before = preview;
-          // Written between the reads of two items, or another run has begun, whose steps were not read.
           if (preview === null || environment === null || !belongTogether(environment, preview)) return null;
-          if (readPreview(preview).generation !== generation) return null;
+          // Written since it was read first: its steps may be those of another run, and what is kept under the key must not be older than what is decided on.
+          if (readPreview(preview).version !== version) return null;
           const facts = {
             preview: readPreview(preview),
             environment: readProjectEnvironment(environment),
@@ -116,7 +120,7 @@ export function dynamodbPreviewReads(table: Table): PreviewReads {
             repo: readRepo(itsRepo),
             run: readRun(preview),
             active: readActive(environment),
-            steps: itemsIn(together, steps).map(readStep),
+            steps: itemsIn(found, steps).map(readStep),
           };
           return { value: { found: facts, key: kept } };
         });

@@ -6,7 +6,14 @@ import type { Attributes, Item } from './attributes.ts';
 import { deploymentIdItem, deploymentItem, openDeploymentItem } from './deployment-items.ts';
 import { onBranch } from './environment-branch.ts';
 import { all, exists, has, missing, without } from './expressions.ts';
-import { openDeploymentKey, placeInProject, placeInRepo, previewKey, projectEnvironmentKey, upPreviewKey } from './keys.ts';
+import {
+  openDeploymentKey,
+  placeInProject,
+  placeInRepo,
+  previewKey,
+  projectEnvironmentKey,
+  upPreviewKey,
+} from './keys.ts';
 import { countRuntime, ownersOf } from './live-runtimes.ts';
 import {
   isUp,
@@ -71,12 +78,18 @@ export function dynamodbPreviewWrites(table: Table): PreviewWrites {
         const told = toldOf(command);
         const stale = () => 'stale' as const;
         const stays = [placeInProject(orgId, environment), placeInRepo(orgId, environment)];
-        const branch = await onBranch(table, orgId, { environment, previousBranch, expectedVersion, told: told.listed });
+        const branch = await onBranch(table, orgId, {
+          environment,
+          previousBranch,
+          expectedVersion,
+          told: told.listed,
+        });
 
         // Whether there was a runtime before is not said, but nearly always to be guessed; if it was not so, the refusal says how it is.
         let before = hadRuntime(command);
         return settled('the preview', async () => {
-          const counted = preview.hasRuntime === before ? [] : countRuntime(orgId, preview, preview.hasRuntime ? 1 : -1);
+          const counted =
+            preview.hasRuntime === before ? [] : countRuntime(orgId, preview, preview.hasRuntime ? 1 : -1);
           const written = await write<'not_found' | 'stale' | 'runtime_moved'>(table, change, {
             owners: [key, ...(counted.length === 0 ? [] : ownersOf(orgId, preview).map(([owner]) => owner))],
             steps: [
@@ -146,7 +159,11 @@ function besides({ preview, deployments, message, change }: PreviewWrite): reado
 function toldOf({ environment, deployments }: PreviewWrite): { readonly own: Attributes; readonly listed: Attributes } {
   const told = deployments.map(({ deployment }) => toldBy(environment, deployment));
   return {
-    own: Object.assign({}, environment.activeDeployment === null ? { active: null } : {}, ...told.map(({ own }) => own)),
+    own: Object.assign(
+      {},
+      environment.activeDeployment === null ? { active: null } : {},
+      ...told.map(({ own }) => own),
+    ),
     listed: Object.assign({}, ...told.map(({ listed }) => listed)),
   };
 }

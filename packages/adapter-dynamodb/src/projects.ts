@@ -192,7 +192,12 @@ export function dynamodbProjects(table: Table, secrets: Table): ProjectRepositor
             {
               update: key,
               changes: { set: { erasing: time(at) } },
-              when: all(projectIsThere, equal('version', integer(version)), equal('children', integer(0)), withoutRuntimes),
+              when: all(
+                projectIsThere,
+                equal('version', integer(version)),
+                equal('children', integer(0)),
+                withoutRuntimes,
+              ),
               else(there) {
                 if (!isThere(there) || integerOf(there, 'version') !== version) return changed(there);
                 return integerOf(there, 'children') > 0 ? 'has_children' : 'has_live_previews';
