@@ -1,5 +1,6 @@
 /** What foreign keys promise, at every isolation level that a host's pool may have. */
 import { createVivarium, unwrap } from '@vivarium/core';
+import type { ResultAsync } from '@vivarium/core';
 import { describeOnEngines } from '@vivarium/engines/vitest';
 import { randomUUID } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
@@ -94,7 +95,7 @@ await describeOnEngines(everyEngine, (engine) => {
   });
 });
 
-async function codeOf(call: PromiseLike<{ isOk(): boolean; error?: { readonly code: string } }>): Promise<string> {
+async function codeOf(call: ResultAsync<unknown, { readonly code: string }>): Promise<string> {
   const answer = await call;
-  return answer.isOk() ? 'ok' : answer.error!.code;
+  return answer.isOk() ? 'ok' : answer.error.code;
 }
