@@ -44,7 +44,7 @@ export function testIdempotency(suite: Suite): void {
     );
 
     test.each(everyCommandMethod)(
-      '%s: 20 calls at once under one key have one effect and the same answer',
+      '%s: 8 calls at once under one key have one effect and the same answer',
       async (method) => {
         const org = suite.newOrg();
         const ada = { org, type: 'user', id: 'ada' };
@@ -52,7 +52,7 @@ export function testIdempotency(suite: Suite): void {
         const clients = storages.map((storage) => suite.vivarium({ storage }).as(ada));
         const world = await makeWorldFor(method, clients[0]!);
         const entries = await suite.harness.raw.count('journal', org);
-        const answers = await together(20, (index) =>
+        const answers = await together(8, (index) =>
           unwrap(everyCommand[method].call(clients[index % 2]!, world, { idempotencyKey: 'one' })),
         );
         for (const answer of answers) expect(written(answer)).toEqual(written(answers[0]));
