@@ -28,4 +28,3 @@ export { workUntilKilled } from './crash-worker.ts';
 export type { CrashScene } from './crash-worker.ts';
 export { describePreviewDeliveries } from './preview-deliveries.ts';
 export type { DeliveriesSize, OpenStorage } from './preview-deliveries.ts';
-export { loopbackPreviews } from './loopback-previews.ts';

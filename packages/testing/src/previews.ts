@@ -63,7 +63,9 @@ export function testPreviews(suite: Suite): void {
       expect(environment).toMatchObject({ latestDeployment: preview.run, activeDeployment: null, version: 1 });
       expect(await unwrap(client.deployments.latest(id))).toMatchObject({ status: 'created', sha: commit('a') });
       expect(outside.messages).toEqual([messageAbout(org, preview)]);
-      expect(outside.tracked).toMatchObject([{ name: 'environment_created', orgId: org, messageId: `${id}-1-environment_created` }]);
+      expect(outside.tracked).toMatchObject([
+        { name: 'environment_created', orgId: org, messageId: `${id}-1-environment_created` },
+      ]);
       expect(outside.calls).toMatchObject({ authenticate: 1, comment: 0, create: 0 });
 
       clock.advance(1_000);
@@ -100,7 +102,9 @@ export function testPreviews(suite: Suite): void {
       expect(await unwrap(client.deployments.latest(id))).toMatchObject({ status: 'running', startedAt: clock.now() });
 
       expect(await report(preview, { status: 'tests_started' })).toBe('applied');
-      expect(await report(preview, { status: 'running', url: 'https://pr-1.example.com', tests: 'passed' })).toBe('applied');
+      expect(await report(preview, { status: 'running', url: 'https://pr-1.example.com', tests: 'passed' })).toBe(
+        'applied',
+      );
       expect(await deliver()).toEqual(['told', 'told']);
       const running = await now(preview);
       expect(running).toMatchObject({
@@ -231,7 +235,12 @@ export function testPreviews(suite: Suite): void {
       await unwrap(client.previews.stop(preview.id));
       expect(await create('b')).toMatchObject({ status: 'stopping', pendingCommand: { type: 'create' } });
       expect(await deliver()).toEqual(['stopped', 'deploying', 'told']);
-      expect(await now(preview)).toMatchObject({ status: 'deploying', generation: 2, sha: commit('b'), stopCause: null });
+      expect(await now(preview)).toMatchObject({
+        status: 'deploying',
+        generation: 2,
+        sha: commit('b'),
+        stopCause: null,
+      });
       expect(outside.runtimes.map(({ key }) => key)).toEqual([`${preview.id}-2`]);
       expect(outside.tracked.map(({ name }) => name)).toContain('environment_created');
     });
@@ -264,7 +273,6 @@ export function testPreviews(suite: Suite): void {
       await create('b');
       await deliver();
       expect(await now(preview)).toMatchObject({ status: 'deploying', generation: 2, note: null });
-
     });
 
     test.each(['head', 'comment', 'token', 'create'] as const)(
@@ -279,7 +287,12 @@ export function testPreviews(suite: Suite): void {
           expect(status).toBe('initializing');
           const handled = await client.previews.handle(messageAbout(org, { ...preview, version }));
           if (tried === 5) expect(unwrap(handled)).toBe('given_up');
-          else expect(handled.isErr() && handled.error).toMatchObject({ step, retryAfterMs: 1_000 * tried, refused: false });
+          else
+            expect(handled.isErr() && handled.error).toMatchObject({
+              step,
+              retryAfterMs: 1_000 * tried,
+              refused: false,
+            });
         }
         const failed = await now(preview);
         expect(failed).toMatchObject({ status: 'error', reason: `the step ${step} did not succeed, in 5 tries` });
@@ -318,7 +331,10 @@ export function testPreviews(suite: Suite): void {
         outside.before('comment', () => {
           throw fault;
         });
-        const error = await refused(client.previews.handle(messageAbout(org, await now(preview))), 'preview_step_failed');
+        const error = await refused(
+          client.previews.handle(messageAbout(org, await now(preview))),
+          'preview_step_failed',
+        );
         expect(error).toMatchObject({ step: 'comment', retryAfterMs: null, refused: false, status: null });
         expect(JSON.stringify(error) + error.stack).not.toContain('private');
       }
@@ -351,7 +367,12 @@ export function testPreviews(suite: Suite): void {
       const preview = await create();
       outside.setHead('acme/shop', 'feature', commit('b'));
       expect(await deliver()).toEqual(['overtaken', 'deploying', 'told']);
-      expect(await now(preview)).toMatchObject({ status: 'deploying', generation: 2, sha: commit('b'), headSha: commit('b') });
+      expect(await now(preview)).toMatchObject({
+        status: 'deploying',
+        generation: 2,
+        sha: commit('b'),
+        headSha: commit('b'),
+      });
       expect(outside.runtimes.map(({ request }) => request.sha)).toEqual([commit('b')]);
       const { items } = await unwrap(client.deployments.history({ projectEnvironmentId: preview.id }));
       expect(items.map(({ status, sha }) => [status, sha])).toEqual([
