@@ -44,18 +44,22 @@ import { testProjects } from './projects.ts';
 import { testRaces } from './races.ts';
 import { testTransactions } from './transactions.ts';
 
-/** In this order; the last one looks back on what all the others did. */
+/**
+ * In this order: first those that look at all that is stored, while that is little; the last one looks back on what all the others did.
+ */
 const themes: readonly ((suite: Suite) => void)[] = [
+  testCanary,
+  testKeys,
+  testEphemeral,
   testFidelity,
   testProjects,
   testEnvironments,
   testPaging,
   testIsolation,
+  testJournal,
   testIdempotency,
   testTransactions,
-  testJournal,
   testDelivery,
-  testEphemeral,
   testBuildCatalog,
   testBuilds,
   testBuildImport,
@@ -76,8 +80,6 @@ const themes: readonly ((suite: Suite) => void)[] = [
   testBuildErrors,
   testDeploymentErrors,
   testPreviewErrors,
-  testKeys,
-  testCanary,
   testRaces,
   testBuildRaces,
   testBuildContest,
@@ -92,8 +94,8 @@ const themes: readonly ((suite: Suite) => void)[] = [
 const overAnotherConnection: readonly ((suite: Suite) => void)[] = [
   testFidelity,
   testPaging,
-  testTransactions,
   testJournal,
+  testTransactions,
   testDelivery,
   testBuildStats,
   testDataKeysPort,
