@@ -145,7 +145,7 @@ export function testPreviewEvents(suite: Suite): void {
       expect(await outcomes({ ...eventOf('opened', 'a'), headRepo: 'eve/shop' } as SourceEvent)).toEqual([
         'fork_not_allowed',
       ]);
-      expect(await outcomes({ ...eventOf('opened', 'a'), pullRequest: 2 })).toEqual(['managed_elsewhere']);
+      expect(await outcomes(eventOf('opened', 'a', 'another', 2))).toEqual(['managed_elsewhere']);
     });
 
     test('what is pushed to a branch is followed by production, and by what tracks the branch without a pull request', async () => {
