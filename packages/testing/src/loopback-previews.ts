@@ -170,7 +170,7 @@ export function loopbackPreviews(): LoopbackPreviews {
           called(
             'remove',
             () => {
-              for (const runtime of [...runtimes.values()]) {
+              for (const runtime of runtimes.values()) {
                 if (keys.includes(runtime.key) || runtime.runtimeId === runtimeId) runtimes.delete(runtime.key);
               }
             },

@@ -205,11 +205,11 @@ export function testPreviewEvents(suite: Suite): void {
       const open = (pullRequest: number, digit = 'a') => ({ pullRequest, branch: 'feature', sha: commit(digit) });
       const openPullRequests = [open(1), open(2, 'b'), open(4), open(5), open(6), open(7)];
       const handled = await unwrap(client.previews.reconcile({ appId: app.id, openPullRequests }));
-      expect(handled.map(({ environment, asked, outcome }) => [environment, asked, outcome]).toSorted()).toEqual([
-        ['pr-2', 'create', 'done'],
-        ['pr-3', 'stop', 'done'],
-        ['pr-5', 'create', 'done'],
-        ['pr-7', 'create', 'done'],
+      expect(handled.toSorted((a, b) => (a.environment < b.environment ? -1 : 1))).toMatchObject([
+        { environment: 'pr-2', asked: 'create', outcome: 'done' },
+        { environment: 'pr-3', asked: 'stop', outcome: 'done' },
+        { environment: 'pr-5', asked: 'create', outcome: 'done' },
+        { environment: 'pr-7', asked: 'create', outcome: 'done' },
       ]);
       await deliver();
       const statuses = [];
