@@ -482,6 +482,32 @@ export function testPreviews(suite: Suite): void {
       expect(await now(preview)).toMatchObject({ status: 'deploying' });
     });
 
+    test("without a queue messages are worked off in this process, and kept until then: what one process did not get to is the next one's", async () => {
+      const { client, org, outside, app, another, report, now } = await previewing(suite);
+      const { queue: _queue, ...ports } = outside.ports;
+      const inProcess = another({ previews: ports });
+      const unsent = () => unwrap(suite.harness.storage.previews.unsent(org, { limit: 10, after: null }));
+      const wanted = { appId: app.id, pullRequest: 1, branch: 'feature', sha: commit('a') };
+      const preview = await unwrap(inProcess.previews.create(wanted));
+      await expect.poll(async () => (await now(preview)).status, { timeout: 20_000 }).toBe('deploying');
+      await expect.poll(unsent, { timeout: 20_000 }).toEqual([]);
+      expect(outside.comments).toHaveLength(1);
+      await report(preview, { status: 'running' });
+      outside.take(org);
+
+      // Of a process that ends before it has told anybody.
+      await unwrap(another({ previews: undefined }).previews.restart(preview.id));
+      expect(await unsent()).toEqual([messageAbout(org, await now(preview))]);
+      const action = { projectEnvironmentId: preview.id, action: 'send', why: expect.any(String) };
+      failing(outside, 'before', 'head');
+      expect(await unwrap(inProcess.previews.sweep())).toEqual([{ ...action, outcome: 'preview_step_failed' }]);
+      expect(await unwrap(inProcess.previews.sweep())).toEqual([{ ...action, outcome: 'done' }]);
+      expect(await now(preview)).toMatchObject({ status: 'deploying', generation: 2 });
+      await expect.poll(unsent, { timeout: 20_000 }).toEqual([]);
+      expect(outside.messages).toEqual([]);
+      expect(await unwrap(client.previews.sweep())).toEqual([]);
+    });
+
     test('analytics that fail, or never answer, hold nobody up', async () => {
       const { outside, create } = await previewing(suite);
       outside.before('track', () => {
