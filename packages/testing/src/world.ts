@@ -141,7 +141,7 @@ function askedFor(method: CommandMethod): Wanted {
     },
   });
   const { call, other } = everyCommand[method];
-  for (const send of [call, other]) send(anything as Client<unknown>, world, {});
+  for (const send of [call, other]) void send(anything as Client<unknown>, world, {});
   return asked;
 }
 
