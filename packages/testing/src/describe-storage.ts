@@ -34,8 +34,12 @@ import { testModel } from './model.ts';
 import { testPaging } from './paging.ts';
 import { testPreviews } from './previews.ts';
 import { testPreviewErrors } from './previews-errors.ts';
+import { testPreviewEvents } from './previews-events.ts';
+import { testPreviewForks } from './previews-forks.ts';
 import { testPreviewLifecycle } from './previews-lifecycle.ts';
 import { testPreviewsPort } from './previews-port.ts';
+import { testPreviewRaces } from './previews-races.ts';
+import { testPreviewReports } from './previews-reports.ts';
 import { testProjects } from './projects.ts';
 import { testRaces } from './races.ts';
 import { testTransactions } from './transactions.ts';
@@ -63,6 +67,9 @@ const themes: readonly ((suite: Suite) => void)[] = [
   testDeployments,
   testPreviews,
   testPreviewLifecycle,
+  testPreviewReports,
+  testPreviewEvents,
+  testPreviewForks,
   testDataKeysPort,
   testEphemeralPort,
   testBuildsPort,
@@ -77,6 +84,7 @@ const themes: readonly ((suite: Suite) => void)[] = [
   testBuildRaces,
   testBuildContest,
   testDeploymentRaces,
+  testPreviewRaces,
   testChaos,
   testModel,
   testErrorTable,
@@ -99,6 +107,7 @@ const overAnotherConnection: readonly ((suite: Suite) => void)[] = [
   testBuildRaces,
   testBuildContest,
   testDeploymentRaces,
+  testPreviewRaces,
   testChaos,
   testModel,
 ];

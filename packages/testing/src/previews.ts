@@ -1,13 +1,15 @@
 import { unwrap } from '@vivarium/core';
-import type { Preview } from '@vivarium/core';
+import type { PageInput, PreviewStatus } from '@vivarium/core';
+import { memoryStorage } from '@vivarium/core/memory';
 import { describe, expect, test } from 'vitest';
 
 import { refused } from './answers.ts';
 import { commit } from './every-deployment-call.ts';
 import { fakeClock } from './fake-clock.ts';
 import { lifeUntil } from './mortal.ts';
-import { everything } from './paging.ts';
+import { allPages, everything } from './paging.ts';
 import { failing, messageAbout, previewing, workedOn } from './previews-making.ts';
+import { sequentialIds } from './sequential-ids.ts';
 import type { Suite } from './suite.ts';
 
 /** A preview from being asked for to being gone, with all that can go wrong outside. */
@@ -193,7 +195,7 @@ export function testPreviews(suite: Suite): void {
     test('a new commit restarts one that runs; the same one asks for nothing new', async () => {
       const { create, running, now, deliver } = await previewing(suite);
       const preview = await running();
-      expect(await create('a')).toMatchObject({ status: 'running', generation: 1, version: preview.version + 1 });
+      expect(await create('a')).toEqual(preview);
       expect(await create('b')).toMatchObject({ status: 'initializing', generation: 2, sha: commit('b') });
       await deliver();
       expect(await now(preview)).toMatchObject({ status: 'deploying' });
@@ -507,29 +509,35 @@ export function testPreviews(suite: Suite): void {
       expect(await now(production)).toMatchObject({ status: 'running' });
     });
 
-    test('previews come in pages of every size, newest first, those of the same moment by id', async () => {
-      const clock = fakeClock();
-      const { client, app, create } = await previewing(suite, { clock });
-      const made: Preview[] = [];
-      for (let count = 1; count <= 7; count++) {
-        made.push(await create('a', { pullRequest: count }));
-        if (count % 3 === 0) clock.advance(1_000);
+    test('previews come in pages of every size, newest first, those of the same moment by id, with the same cursors as memory storage', async () => {
+      const series = suite.newSeries();
+      const [tested, reference] = await Promise.all(
+        [suite.harness.storage, memoryStorage()].map(async (storage) => {
+          // The same ids and times on both, and several previews of the same moment.
+          const ports = { storage, clock: fakeClock(), ids: sequentialIds(series) };
+          const { client, app, create, outside } = await previewing(suite, ports);
+          for (let count = 1; count <= 7; count++) {
+            const { id } = await create('a', { pullRequest: count });
+            if (count % 2 === 0) await unwrap(client.previews.restart(id));
+            if (count % 3 === 0) ports.clock.advance(1_000);
+          }
+          expect(outside.messages).toHaveLength(7);
+          return (status?: PreviewStatus) => (page: PageInput) =>
+            client.previews.list({ appId: app.id, ...(status && { status }), ...page });
+        }),
+      );
+      for (const status of [undefined, 'initializing'] as const) {
+        const whole = await everything(reference!(status));
+        const inOrder = whole.toSorted(
+          (a, b) => b.createdAt.getTime() - a.createdAt.getTime() || (a.id < b.id ? 1 : -1),
+        );
+        expect(whole).toEqual(inOrder);
+        expect(whole).toHaveLength(7);
+        for (let limit = 1; limit <= 8; limit++) {
+          expect(await allPages(tested!(status), limit)).toEqual(await allPages(reference!(status), limit));
+        }
       }
-      await unwrap(client.previews.restart(made[0]!.id));
-      const inOrder = made
-        .toSorted((a, b) => b.createdAt.getTime() - a.createdAt.getTime() || (a.id < b.id ? 1 : -1))
-        .map(({ id }) => id);
-      for (let limit = 1; limit <= 8; limit++) {
-        const ids: string[] = [];
-        let cursor: string | undefined;
-        do {
-          const page = await unwrap(client.previews.list({ appId: app.id, limit, cursor }));
-          ids.push(...page.items.map(({ id }) => id));
-          cursor = page.nextCursor ?? undefined;
-        } while (cursor !== undefined);
-        expect(ids).toEqual(inOrder);
-      }
-      expect((await unwrap(client.previews.list({ appId: app.id, status: 'running' }))).items).toEqual([]);
+      expect(await everything(tested!('running'))).toEqual([]);
     });
 
     test('every change is one entry of its environment, of at most a kilobyte, and every version is there', async () => {
@@ -555,7 +563,6 @@ export function testPreviews(suite: Suite): void {
         'preview.deploying',
         'preview.running',
         'preview.asked_for',
-        'preview.preparing',
         'preview.deploying',
         'preview.asked_to_stop',
         'preview.given_up',
