@@ -127,9 +127,7 @@ await describeOnEngines(['dynamodb'], (engine) => {
       const options = { keys, previews: { ...outside.ports, forks: 'approve' as const } };
       const { projects, deployments, previews } = bench.as(org, options);
       const { id: projectId } = unwrap(await projects.create({ name: 'Shop' }));
-      const { id: repoId } = unwrap(
-        await deployments.repos.register({ provider: 'github', fullName: 'acme/shop' }),
-      );
+      const { id: repoId } = unwrap(await deployments.repos.register({ provider: 'github', fullName: 'acme/shop' }));
       const app = unwrap(await deployments.apps.create({ projectId, repoId, name: 'Shop' }));
       const world = { org, previews, outside, app };
       const deliver = async () => {
