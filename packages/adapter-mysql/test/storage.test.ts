@@ -42,6 +42,13 @@ const names = [
   '0023_apps',
   '0024_project_environments',
   '0025_deployments',
+  '0026_project_environments_of_apps',
+  '0027_previews',
+  '0028_preview_runtimes',
+  '0029_preview_commands',
+  '0030_preview_steps',
+  '0031_webhook_deliveries',
+  '0032_app_secrets',
 ];
 
 describe('mysqlStorage', () => {
@@ -55,6 +62,7 @@ describe('mysqlStorage', () => {
     ['a pool that is none', 'pool', { pool: { query: () => undefined } }],
     ['no pool at all', '', { pool: undefined }],
     ['a URL that is none', 'connectionString', { connectionString: 'nonsense' }],
+    ['a URL of another database', 'connectionString', { connectionString: 'postgres://user:hunter2@host/db' }],
     ['a URL that is no text', 'connectionString', { connectionString: new URL('mysql://user:hunter2@host/db') }],
     ['a pool and a URL', '', { pool, connectionString: 'mysql://user:hunter2@host/db' }],
     ['another way to connect', 'uri', { uri: 'mysql://user:hunter2@host/db' }],

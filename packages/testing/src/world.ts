@@ -113,25 +113,56 @@ export async function makeWorld(client: Client<unknown>): Promise<World> {
   };
 }
 
-/** A world for one method, with nothing in it that only the methods of other contexts ask for: hundreds of tests begin with one. */
+/** A world for one method, with nothing in it that only other methods ask for: hundreds of tests begin with one. */
 export async function makeWorldFor(method: Method, client: Client<unknown>): Promise<World> {
-  const plain = await makePlainWorld(client);
-  const [context] = method.split('.');
+  const [context, part] = method.split('.');
+  const plain = context === 'journal' ? await makePlainWorld(client) : await makeProjects(client);
+  return { ...plain, ...(await makePartFor(context!, part!, client, plain.project.id)) } as World;
+}
+
+async function makePartFor(
+  context: string,
+  part: string,
+  client: Client<unknown>,
+  projectId: string,
+): Promise<Partial<World>> {
   switch (context) {
     case 'ephemeral':
-      return { ...plain, ...(await makeEphemeralWorld(client)) } as World;
+      if (['types', 'actions', 'secretDefinitions'].includes(part)) return makeTypes(client);
+      return part === 'instances' ? makeInstances(client) : makeEphemeralWorld(client);
     case 'builds':
-      return { ...plain, ...(await makeBuildWorld(client, plain.project.id)) } as World;
+      return part === 'catalog' ? makeCatalog(client) : makeBuilds(client, projectId);
     case 'deployments':
-      return { ...plain, ...(await makeDeploymentWorld(client, plain.project.id)) } as World;
+      if (part === 'repos') return makeRepos(client);
+      return part === 'apps' ? makeApps(client, projectId) : makeDeploymentWorld(client, projectId);
     case 'previews':
-      return { ...plain, ...(await makePreviewWorld(client)) } as World;
+      return part === 'secrets' ? makePreviewedApp(client) : makePreviewWorld(client);
     default:
-      return plain as World;
+      return {};
   }
 }
 
+/** A world for all methods of one context, and of projects. */
+export async function makeWorldOf(
+  context: 'ephemeral' | 'builds' | 'deployments',
+  client: Client<unknown>,
+): Promise<World> {
+  const plain = await makeProjects(client);
+  const makers = { ephemeral: makeEphemeralWorld, builds: makeBuildWorld, deployments: makeDeploymentWorld };
+  return { ...plain, ...(await makers[context](client, plain.project.id)) } as World;
+}
+
 async function makePlainWorld(client: Client<unknown>): Promise<PlainWorld> {
+  const projects = await makeProjects(client);
+  const refuse = () => {
+    throw new Error('not today');
+  };
+  await unwrap(client.journal.deliver({ handler: refuse, maxAttempts: 1 }));
+  const parked = await unwrap(client.journal.listParked());
+  return { ...projects, parkedEntryId: parked.items[0]!.entry.id };
+}
+
+async function makeProjects(client: Client<unknown>): Promise<Omit<PlainWorld, 'parkedEntryId'>> {
   const project = await unwrap(
     client.projects.create({
       name: 'World',
@@ -149,45 +180,58 @@ async function makePlainWorld(client: Client<unknown>): Promise<PlainWorld> {
       ],
     }),
   );
-  const child = await unwrap(client.projects.create({ name: 'Child', parentProjectId: project.id }));
-  const refuse = () => {
-    throw new Error('not today');
-  };
-  await unwrap(client.journal.deliver({ handler: refuse, maxAttempts: 1 }));
-  const parked = await unwrap(client.journal.listParked());
   return {
     project,
-    child,
+    child: await unwrap(client.projects.create({ name: 'Child', parentProjectId: project.id })),
     development: await unwrap(client.environments.getDefault(project.id)),
     staging: await unwrap(client.environments.getByName(project.id, 'Staging')),
-    parkedEntryId: parked.items[0]!.entry.id,
   };
 }
 
 type PlainWorld = Pick<World, 'project' | 'child' | 'development' | 'staging' | 'parkedEntryId'>;
-type BuildWorld = Pick<World, 'platform' | 'osVersion' | 'imageType' | 'spare' | 'running' | 'failed' | 'failure'>;
-type DeploymentWorld = Pick<
-  World,
-  'repo' | 'spareRepo' | 'app' | 'spareApp' | 'production' | 'preview' | 'deployed' | 'live' | 'deploying'
->;
+type Types = Pick<World, 'type' | 'draft' | 'cordoned'>;
+type Instances = Pick<World, 'type' | 'blank' | 'inUse' | 'asleep' | 'stuck' | 'ended' | 'passed'>;
+type EphemeralWorld = Types & Instances & Pick<World, 'pending' | 'bearer'>;
+type Catalog = Pick<World, 'platform' | 'osVersion' | 'imageType' | 'spare'>;
+type UsedCatalog = Omit<Catalog, 'spare'>;
+type BuildWorld = Catalog & Pick<World, 'running' | 'failed' | 'failure'>;
+type Repos = Pick<World, 'repo' | 'spareRepo'>;
+type Apps = Repos & Pick<World, 'app' | 'spareApp'>;
+type DeploymentWorld = Apps & Pick<World, 'production' | 'preview' | 'deployed' | 'live' | 'deploying'>;
 type PreviewWorld = Pick<World, 'previewed' | 'asked' | 'waiting' | 'unstoppable' | 'message' | 'lateReport'>;
-type EphemeralWorld = Omit<World, keyof PlainWorld | keyof BuildWorld | keyof DeploymentWorld | keyof PreviewWorld>;
 
-async function makeEphemeralWorld({ ephemeral }: Client<unknown>): Promise<EphemeralWorld> {
-  const { types, instances, stateChanges, secrets } = ephemeral;
-  const actions = stateChangeTypes.map((stateChangeType) => ({ stateChangeType, pipelineYamlName: 'pipeline.yml' }));
-  const access = { writableBy: stateChangeTypes, readableBy: stateChangeTypes };
-  const published = async (name: string) => {
-    const definitions = ['PASSWORD', 'SPARE'].map((secret) => ({ name: secret, ...access }));
-    const { id } = await unwrap(types.create({ name, actions, secrets: definitions }));
-    return unwrap(types.publish(id));
-  };
-  const { id: typeId } = await published('Type');
-  const { id: cordonedId } = await published('Cordoned');
+async function makeEphemeralWorld(client: Client<unknown>): Promise<EphemeralWorld> {
+  const { types, instances, secrets } = client.ephemeral;
+  const { type: published, draft, cordoned } = await makeTypes(client);
+  const made = await makeInstances(client, published);
+  const changing = await unwrap(instances.create({ typeId: published.id, name: 'Changing' }));
+  const pending = await unwrap(instances.provision(changing.id));
+  const bearer = { stateChangeId: pending.id, token: worldRunner.tokenOf(pending.id) };
+  await unwrap(secrets.write({ ...bearer, name: 'PASSWORD', value: 'pa55w0rd' }));
+  return { ...made, draft, cordoned, pending, bearer, type: await unwrap(types.get(published.id)) };
+}
+
+const actions = stateChangeTypes.map((stateChangeType) => ({ stateChangeType, pipelineYamlName: 'pipeline.yml' }));
+
+async function makeTypes(client: Client<unknown>): Promise<Types> {
+  const { types } = client.ephemeral;
+  const type = await makePublished(client, 'Type');
+  const { id: cordonedId } = await makePublished(client, 'Cordoned');
   const cordoned = await unwrap(types.cordon(cordonedId));
   const { id: draftId } = await unwrap(types.create({ name: 'Draft', actions }));
-  const draft = await unwrap(types.update(draftId, { description: 'a draft' }));
+  return { type, cordoned, draft: await unwrap(types.update(draftId, { description: 'a draft' })) };
+}
 
+async function makePublished({ ephemeral: { types } }: Client<unknown>, name: string): Promise<EnvironmentType> {
+  const access = { writableBy: stateChangeTypes, readableBy: stateChangeTypes };
+  const secrets = ['PASSWORD', 'SPARE'].map((secret) => ({ name: secret, ...access }));
+  const { id } = await unwrap(types.create({ name, actions, secrets }));
+  return unwrap(types.publish(id));
+}
+
+async function makeInstances(client: Client<unknown>, published?: EnvironmentType): Promise<Instances> {
+  const { types, instances, stateChanges } = client.ephemeral;
+  const { id: typeId } = published ?? (await makePublished(client, 'Type'));
   const make = (name: string) => unwrap(instances.create({ typeId, name }));
   const end = ({ id }: StateChange, result: 'passed' | 'failed' = 'passed') =>
     unwrap(stateChanges.complete({ stateChangeId: id, token: worldRunner.tokenOf(id), result }));
@@ -204,30 +248,36 @@ async function makeEphemeralWorld({ ephemeral }: Client<unknown>): Promise<Ephem
   await end(await unwrap(instances.deprovision(stuck.id)), 'failed');
   const ended = await make('Ended');
   await end(await unwrap(instances.deprovision(ended.id)));
-
-  const pending = await unwrap(instances.provision((await make('Changing')).id));
-  const bearer = { stateChangeId: pending.id, token: worldRunner.tokenOf(pending.id) };
-  await unwrap(secrets.write({ ...bearer, name: 'PASSWORD', value: 'pa55w0rd' }));
   return {
     type: await unwrap(types.get(typeId)),
-    draft,
-    cordoned,
     blank,
     inUse: await now(inUse),
     asleep: await now(asleep),
     stuck: await now(stuck),
     ended: await now(ended),
     passed,
-    pending,
-    bearer,
   };
 }
 
-async function makeBuildWorld({ builds }: Client<unknown>, projectId: string): Promise<BuildWorld> {
+async function makeBuildWorld(client: Client<unknown>, projectId: string): Promise<BuildWorld> {
+  return { ...(await makeBuilds(client, projectId)), ...(await makeSpares(client)) };
+}
+
+async function makeCatalog(client: Client<unknown>): Promise<Catalog> {
+  return { ...(await makeUsedCatalog(client)), ...(await makeSpares(client)) };
+}
+
+async function makeUsedCatalog({ builds }: Client<unknown>): Promise<UsedCatalog> {
   const { platforms, osVersions, imageTypes } = builds.catalog;
-  const platform = await unwrap(platforms.create({ name: 'aws', cloudProvider: 'aws', region: 'eu-central-1' }));
-  const osVersion = await unwrap(osVersions.create({ name: 'rhel-8.8', osFamily: 'rhel', majorVersion: 8 }));
-  const imageType = await unwrap(imageTypes.create({ name: 'base' }));
+  return {
+    platform: await unwrap(platforms.create({ name: 'aws', cloudProvider: 'aws', region: 'eu-central-1' })),
+    osVersion: await unwrap(osVersions.create({ name: 'rhel-8.8', osFamily: 'rhel', majorVersion: 8 })),
+    imageType: await unwrap(imageTypes.create({ name: 'base' })),
+  };
+}
+
+async function makeSpares({ builds }: Client<unknown>): Promise<Pick<Catalog, 'spare'>> {
+  const { platforms, osVersions, imageTypes } = builds.catalog;
   const spares = {
     platform: await unwrap(platforms.create({ name: 'spare', cloudProvider: 'gcp' })),
     osVersion: await unwrap(osVersions.create({ name: 'spare', osFamily: 'sles', majorVersion: 15 })),
@@ -238,31 +288,47 @@ async function makeBuildWorld({ builds }: Client<unknown>, projectId: string): P
     osVersion: await unwrap(osVersions.update(spares.osVersion.id, { minorVersion: 5 })),
     imageType: await unwrap(imageTypes.update(spares.imageType.id, { description: 'nobody asked for it' })),
   };
+  return { spare };
+}
+
+async function makeBuilds(client: Client<unknown>, projectId: string): Promise<Omit<BuildWorld, 'spare'>> {
+  const { builds } = client;
+  const used = await makeUsedCatalog(client);
   const milestones = Array.from({ length: 21 }, (_, index) => index * 5);
   await unwrap(builds.milestonePlans.define({ projectId, milestones }));
 
+  const { platform, osVersion, imageType } = used;
   const references = { projectId, platformId: platform.id, osVersionId: osVersion.id, imageTypeId: imageType.id };
   const started = await unwrap(builds.start({ buildNumber: 'running-1', ...references }));
   const running = await unwrap(builds.states.enter(started.id, { state: 5 }));
   const old = await unwrap(builds.import({ buildNumber: 'failed-1', ...references, ...failedHistory() }));
   const failed = await unwrap(builds.attachPackerManifest(old.id, packerManifest));
   const { items } = await unwrap(builds.listFailures({ buildId: failed.id }));
-  return { platform, osVersion, imageType, spare, running, failed, failure: items[0]! };
+  return { ...used, running, failed, failure: items[0]! };
 }
 
-async function makeDeploymentWorld({ deployments }: Client<unknown>, projectId: string): Promise<DeploymentWorld> {
-  const { repos, apps, environments } = deployments;
+async function makeRepos({ deployments: { repos } }: Client<unknown>): Promise<Repos> {
   const registerTwice = async (fullName: string) => {
     await unwrap(repos.register({ provider: 'github', fullName }));
     return unwrap(repos.register({ provider: 'github', fullName, defaultBranch: 'trunk' }));
   };
-  const repo = await registerTwice('acme/shop');
-  const spareRepo = await registerTwice('acme/spare');
+  return { repo: await registerTwice('acme/shop'), spareRepo: await registerTwice('acme/spare') };
+}
+
+async function makeApps(client: Client<unknown>, projectId: string): Promise<Apps> {
+  const { apps } = client.deployments;
+  const { repo, spareRepo } = await makeRepos(client);
   const made = await unwrap(apps.create({ projectId, repoId: repo.id, name: 'Shop' }));
   const app = await unwrap(apps.update(made.id, { entrypoint: 'apps/shop' }));
   const spareApp = await unwrap(apps.create({ projectId, repoId: spareRepo.id, name: 'Spare' }));
+  return { repo, spareRepo, app, spareApp };
+}
 
-  const of = { projectId, repoId: repo.id };
+async function makeDeploymentWorld(client: Client<unknown>, projectId: string): Promise<DeploymentWorld> {
+  const { deployments } = client;
+  const { environments } = deployments;
+  const registered = await makeApps(client, projectId);
+  const of = { projectId, repoId: registered.repo.id };
   const preview = await unwrap(environments.ensure({ ...of, environment: 'pr-42', branch: 'feature' }));
   const { id } = await unwrap(environments.ensure({ ...of, environment: 'production', branch: 'main' }));
   const start = (digit: string) =>
@@ -277,10 +343,7 @@ async function makeDeploymentWorld({ deployments }: Client<unknown>, projectId: 
   const { id: deployingId } = await start('c');
   const deploying = await unwrap(deployments.report(deployingId, { status: 'running' }));
   return {
-    repo,
-    spareRepo,
-    app,
-    spareApp,
+    ...registered,
     production: await unwrap(environments.get(id)),
     preview,
     deployed: await now(deployed),
@@ -289,7 +352,7 @@ async function makeDeploymentWorld({ deployments }: Client<unknown>, projectId: 
   };
 }
 
-async function makePreviewWorld(client: Client<unknown>): Promise<PreviewWorld> {
+async function makePreviewedApp(client: Client<unknown>): Promise<Pick<World, 'previewed'>> {
   const { previews, deployments } = client;
   const project = await unwrap(client.projects.create({ name: 'Previewed' }));
   const repo = await unwrap(deployments.repos.register({ provider: 'github', fullName: 'acme/previewed' }));
@@ -297,6 +360,13 @@ async function makePreviewWorld(client: Client<unknown>): Promise<PreviewWorld> 
   for (const name of ['API_KEY', 'SPARE']) {
     await unwrap(previews.secrets.set({ appId: app.id, environmentType: 'preview', name, value: 's3cr3t' }));
   }
+  return { previewed: { repo, app } };
+}
+
+async function makePreviewWorld(client: Client<unknown>): Promise<PreviewWorld> {
+  const { previews } = client;
+  const { previewed } = await makePreviewedApp(client);
+  const { repo, app } = previewed;
   const ask = (environment: string, digit: string, headRepo = repo.fullName) =>
     unwrap(previews.create({ appId: app.id, environment, branch: environment, headRepo, sha: commit(digit) }));
 
@@ -314,7 +384,7 @@ async function makePreviewWorld(client: Client<unknown>): Promise<PreviewWorld> 
   });
   await unwrap(previews.handle(message));
   return {
-    previewed: { repo, app },
+    previewed,
     asked,
     waiting,
     unstoppable: await unwrap(previews.get(id)),
