@@ -27,6 +27,9 @@ const first = { limit: 100, after: null };
 const names = ['pr-1', 'pr-2', 'pr-3', 'production'];
 const deliveries = ['a', 'b', 'B', 'ä', 'a '];
 
+/** So many of what was made last are worked on, some of it gone already. */
+const [worldsAtOnce, idsAtOnce] = [4, 8];
+
 /** What was decided by chance, so that it is decided again by the same seed. */
 class Chance {
   #state: number;
@@ -85,6 +88,7 @@ class Differential {
     const world = newWorld(org);
     for (const storage of [this.#memory, this.#storage]) await writeWorld(storage, world);
     this.#worlds.push(world);
+    if (this.#worlds.length > worldsAtOnce) this.#worlds.shift();
   }
 
   /** Another change for each of both storages would be another one in each journal. */
@@ -106,14 +110,17 @@ class Differential {
     const world = chance.of(this.#worlds);
     const { app, repo, project } = world;
     const change = this.#change();
-    const id = chance.of(this.#ids);
-    const secret = {
-      ...newSecret(world, chance.of(['A', 'a', 'B']), 1 + chance.below(3)),
-      type: chance.of(previewTypes),
-    };
+    const id = chance.of(this.#ids.slice(-idsAtOnce));
+    const type = chance.of(previewTypes);
+    const name = chance.of(['A', 'a', 'B']);
+    const { found: known } = await unwrap(this.#memory.previews.secretFacts(org, { appId: app.id, type, name }));
+    const secret = (sealVersion: number) => ({
+      ...newSecret(world, name, sealVersion + (chance.is(20) ? 1 : 0)),
+      type,
+    });
     const { found } = await unwrap(this.#memory.previews.facts(org, id));
 
-    switch (chance.below(17)) {
+    switch (chance.below(18)) {
       case 0:
       case 1: {
         const preview = this.#differing(newPreview(world, chance.of(names)));
@@ -133,9 +140,9 @@ class Differential {
       case 4:
       case 5:
       case 6: {
-        const known = found?.preview ?? { ...newPreview(world, 'gone'), id };
-        const expectedVersion = chance.is(80) ? known.version : known.version + chance.of([-1, 1]);
-        const preview = this.#differing({ ...next(known), commentId: 'another one' });
+        const there = found?.preview ?? { ...newPreview(world, 'gone'), id };
+        const expectedVersion = chance.is(80) ? there.version : there.version + chance.of([-1, 1]);
+        const preview = this.#differing({ ...next(there), commentId: 'another one' });
         const environment = found?.environment ?? environmentOf(preview);
         const begun = chance.is(30) ? deploymentOf(preview, environment.deploymentSequence + 1) : null;
         const ended = found?.run != null && chance.is(30) ? { ...found.run, status: 'failed' as const } : null;
@@ -193,10 +200,15 @@ class Differential {
         return ['pruneDeliveries', ({ previews }) => unwrap(previews.pruneDeliveries(org, { now, limit: 100 }))];
       }
       case 13:
-        return ['writeSecret', ({ previews }) => unwrap(previews.writeSecret({ secret, change }))];
-      case 14:
-        return ['removeSecret', ({ previews }) => unwrap(previews.removeSecret({ secret, change }))];
+      case 14: {
+        const command = { secret: secret((known?.sealVersion ?? 0) + 1), change };
+        return ['writeSecret', ({ previews }) => unwrap(previews.writeSecret(command))];
+      }
       case 15: {
+        const command = { secret: secret(known?.sealVersion ?? 1), change };
+        return ['removeSecret', ({ previews }) => unwrap(previews.removeSecret(command))];
+      }
+      case 16: {
         const scope = { type: 'app', id: app.id } as const;
         const value = { wrapped: 'a2V5', wrappedBy: 'local', commitment: 'c', version: 1 };
         const times = { createdAt: afterMs(0), updatedAt: afterMs(0) };
@@ -284,7 +296,7 @@ class Differential {
       });
     }
     const found = [];
-    for (const id of this.#ids) {
+    for (const id of this.#ids.slice(-idsAtOnce)) {
       const { found: facts } = await unwrap(previews.facts(org, id));
       const steps = facts?.steps.toSorted((a, b) => (a.step < b.step ? -1 : 1));
       found.push({ ...facts, steps }, await unwrap(deployments.history(org, id, first)));
@@ -307,7 +319,15 @@ class Differential {
   }
 }
 
-/** Answers how often each command came to what, so that a test can see that there was something to compare. */
+/** What commands come to, of which none must be missing where there is something to compare. */
+export const outcomes = [
+  ...['done', 'stale', 'gone', 'key_taken'].flatMap((word) => [`create ${word}`, `writeSecret ${word}`]),
+  ...['done', 'stale', 'not_found'].map((word) => `write ${word}`),
+  ...['done', 'stale'].map((word) => `removeSecret ${word}`),
+  ...['deleteApp', 'deleteRepo', 'deleteProject'].flatMap((name) => [`${name} done`, `${name} has_live_previews`]),
+];
+
+/** Answers how often each command came to what. */
 export function previewsLikeInMemory(
   storage: Storage,
   { seed, commands }: { readonly seed: number; readonly commands: number },
