@@ -2,10 +2,11 @@ import { createHmac } from 'node:crypto';
 import { createRequire } from 'node:module';
 
 import { err, InvalidInput, ok, ResultAsync } from '@vivarium/core';
+import type { SourceEvent } from '@vivarium/core';
 import { describe, expect, test } from 'vitest';
 
 import { githubWebhooks } from '../../src/github/index.ts';
-import type { GitHubEvent, GitHubWebhooksOptions } from '../../src/github/index.ts';
+import type { GitHubWebhooksOptions } from '../../src/github/index.ts';
 
 /** Payloads that GitHub has really sent. */
 const examples = createRequire(import.meta.url)('@octokit/webhooks-examples') as readonly {
@@ -18,10 +19,10 @@ type Failure = { readonly code: string; readonly message: string };
 
 /** A Vivarium whose orgs answer in one way each, and that remembers what it was told. */
 function told(failures: Readonly<Record<string, Failure | Error>> = {}) {
-  const events: (GitHubEvent & { readonly org: string })[] = [];
+  const events: (SourceEvent & { readonly org: string })[] = [];
   const system = (org: string) => ({
     previews: {
-      onEvent: (event: GitHubEvent) => {
+      onEvent: (event: SourceEvent) => {
         const failure = failures[org];
         if (failure instanceof Error) throw failure;
         events.push({ org, ...event });
@@ -116,14 +117,14 @@ describe('a delivery', () => {
     expect(events).toHaveLength(1);
   });
 
-  test('of a push says the branch, and whether it is the default one', async () => {
+  test('of a push says the branch and its new head', async () => {
     const { handle, events } = handler();
     const payload = push();
     await handle(signed('push', JSON.stringify(payload)));
     await handle(signed('push', JSON.stringify({ ...payload, ref: 'refs/heads/feature/a' })));
     expect(events).toMatchObject([
-      { type: 'branch_pushed', branch: 'master', sha: payload.after, isDefault: true },
-      { type: 'branch_pushed', branch: 'feature/a', sha: payload.after, isDefault: false },
+      { type: 'branch_pushed', branch: 'master', sha: payload.after },
+      { type: 'branch_pushed', branch: 'feature/a', sha: payload.after },
     ]);
   });
 
