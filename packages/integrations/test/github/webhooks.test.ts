@@ -1,18 +1,12 @@
 import { createHmac } from 'node:crypto';
-import { createRequire } from 'node:module';
 
 import { err, InvalidInput, ok, ResultAsync } from '@vivarium/core';
 import type { SourceEvent } from '@vivarium/core';
+import { payloads, realPayloads } from '@vivarium/loopback-github';
 import { describe, expect, test } from 'vitest';
 
 import { githubWebhooks } from '../../src/github/index.ts';
 import type { GitHubWebhooksOptions } from '../../src/github/index.ts';
-
-/** Payloads that GitHub has really sent. */
-const examples = createRequire(import.meta.url)('@octokit/webhooks-examples') as readonly {
-  readonly name: string;
-  readonly examples: readonly Payload[];
-}[];
 
 const secret = 'canary-secret-of-the-webhook';
 type Failure = { readonly code: string; readonly message: string };
@@ -45,18 +39,6 @@ const signed = (name: string, body: string | Uint8Array, headers: Readonly<Recor
   return new Request('http://host.test/github', { method: 'POST', headers: given, body: body as string });
 };
 
-interface Payload {
-  action?: string;
-  ref?: string;
-  after?: string;
-  deleted?: boolean;
-  installation?: { id: number };
-  repository: { full_name: string; default_branch: string };
-  pull_request?: { number: number; head: { ref: string; sha: string; repo: { full_name: string } | null } };
-}
-
-const payloads = (name: string) =>
-  examples.find((each) => each.name === name)!.examples.map((payload) => structuredClone(payload));
 const pullRequest = (action: string) =>
   payloads('pull_request').find((payload) => payload.action === action && payload.installation !== undefined)!;
 const push = () => payloads('push').find(({ ref, installation }) => ref === 'refs/heads/master' && installation)!;
@@ -137,7 +119,7 @@ describe('a delivery', () => {
       'push refs/heads/master': 'branch_pushed',
     };
     let seen = 0;
-    for (const { name, examples: payloadsOf } of examples) {
+    for (const { name, examples: payloadsOf } of realPayloads) {
       for (const example of payloadsOf) {
         const { handle, events } = handler();
         const body = JSON.stringify({ ...example, installation: { id: 5 } });
