@@ -42,6 +42,9 @@ export function mysqlDialect(prefix: string): Dialect {
     // JSON_SEARCH would read _ and % in the key as wildcards.
     hasVariable: (column, key) => `JSON_CONTAINS(${column}, JSON_OBJECT('key', ${key}))`,
 
+    deletingSome: (table, { where, order, limit }) =>
+      `DELETE FROM ${table} WHERE ${where} ORDER BY ${order} LIMIT ${limit}`,
+
     // A DELETE that looks for its rows by itself locks whatever it passes on the way, here up to the whole journal of an org.
     deleting: {
       listed: (table, list) =>
@@ -96,6 +99,12 @@ export const primaryKeys: Readonly<Record<Table, Constraint | RowIdentity>> = {
   apps: 'vivarium_app',
   project_environments: 'vivarium_project_environment',
   deployments: 'vivarium_deployment',
+  previews: 'vivarium_preview',
+  preview_runtimes: 'vivarium_preview_with_runtime',
+  preview_commands: 'vivarium_preview_command',
+  preview_steps: 'vivarium_preview_step',
+  webhook_deliveries: 'vivarium_webhook_delivery',
+  app_secrets: 'vivarium_app_secret',
 };
 
 /** Primary keys that no write runs into: their values are made once. */
@@ -115,7 +124,12 @@ type RowIdentity = `vivarium_${
   | 'build_failure'
   | 'repo'
   | 'app'
-  | 'project_environment'}`;
+  | 'project_environment'
+  | 'preview'
+  | 'preview_with_runtime'
+  | 'preview_command'
+  | 'preview_step'
+  | 'webhook_delivery'}`;
 
 /** `2026-01-31 12:00:00.000`, in UTC: as text it means the same whatever time zone driver, session and server are set to. */
 function dateTime(time: Date): string {

@@ -5,7 +5,15 @@
  * - as one block of statements with a handler that undoes everything (MariaDB), which can be prepared and takes `?` like any statement;
  * - as one batch of statements, in which a guard ends the batch by failing (MySQL, over connections that allow several statements).
  */
-import { assignmentsText, conditionsText, Placeholders, rowsText, stepsOf, stepValues } from '@vivarium/sql';
+import {
+  assignmentsText,
+  conditionsText,
+  Placeholders,
+  replacedColumns,
+  rowsText,
+  stepsOf,
+  stepValues,
+} from '@vivarium/sql';
 import type { AnyOwners, Dialect, Plan, Step, Table } from '@vivarium/sql';
 
 /** One step as a statement by itself. */
@@ -97,10 +105,18 @@ function stepText(dialect: Dialect, step: Step): StepText {
     }
     case 'insert': {
       const { columns, rows } = rowsText(step, placeholders);
-      const text = `INSERT INTO ${table} (${columns}) VALUES ${rows.map((row) => `(${row})`).join(', ')}`;
+      const text = `INSERT INTO ${table} (${columns}) VALUES ${rows.map((row) => `(${row})`).join(', ')}${replacing(step)}`;
       return { text, table: step.table, effect: 'none' };
     }
   }
+}
+
+/** With `VALUES()`, which MySQL would like to see replaced by a name for the new row: MariaDB knows no such name. */
+function replacing(step: Step & { readonly do: 'insert' }): string {
+  if (step.over === undefined) return '';
+  return ` ON DUPLICATE KEY UPDATE ${replacedColumns(step)
+    .map((column) => `${column} = VALUES(${column})`)
+    .join(', ')}`;
 }
 
 /**

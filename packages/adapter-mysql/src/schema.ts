@@ -38,7 +38,7 @@ export function preparation(prefix: string, flavour: Flavour): string {
 }
 
 /**
- * Append-only: what was published is never changed. DDL commits at once here, so each migration is one statement, and one that is safe to
+ * Append-only: what was published is never changed. DDL commits at once here, so each migration changes the schema in one statement, and one that is safe to
  * repeat: a process may die between running it and recording it.
  */
 export function migrations(prefix: string, flavour: Flavour): readonly Migration[] {
@@ -538,6 +538,132 @@ export function migrations(prefix: string, flavour: Flavour): readonly Migration
       `KEY ${name('deployment_due')} (org_id, status, id)`,
       `CONSTRAINT ${name('deployment_environment')} FOREIGN KEY (project_environment_id) REFERENCES ${tableName(prefix, 'project_environments')} (id) ON DELETE CASCADE`,
     ]),
+
+    {
+      name: '0026_project_environments_of_apps',
+      breaking: false,
+      statements: unlessThere(
+        name('project_environment_app'),
+        `ALTER TABLE ${tableName(prefix, 'project_environments')}
+  ADD KEY ${name('project_environment_of_app')} (managed_by),
+  ADD CONSTRAINT ${name('project_environment_app')} FOREIGN KEY (managed_by) REFERENCES ${tableName(prefix, 'apps')} (id) ON DELETE CASCADE`,
+      ),
+    },
+
+    // With its app it goes by its environment, which the app manages: another way there would be another order of locks.
+    migration('0027', 'previews', [
+      `project_environment_id ${id} NOT NULL PRIMARY KEY`,
+      'org_id VARCHAR(128) NOT NULL',
+      `app_id ${id} NOT NULL`,
+      `project_id ${id} NOT NULL`,
+      `repo_id ${id} NOT NULL`,
+      'environment VARCHAR(100) NOT NULL',
+      `type ${word} NOT NULL`,
+      `status ${word} NOT NULL`,
+      'branch VARCHAR(255) NOT NULL',
+      'head_repo VARCHAR(1000) NOT NULL',
+      'fork BOOLEAN NOT NULL',
+      `approved_sha ${token}`,
+      `waiting_sha ${token}`,
+      'pull_request INT',
+      `sha ${token} NOT NULL`,
+      `head_sha ${token} NOT NULL`,
+      'url VARCHAR(2000)',
+      `tests ${word}`,
+      'comment_id TEXT',
+      'runtime_id TEXT',
+      'has_runtime BOOLEAN NOT NULL',
+      'generation INT NOT NULL',
+      `run ${id}`,
+      'report_sequence INT NOT NULL',
+      'report_key TEXT',
+      `pending_type ${word}`,
+      `pending_sha ${token}`,
+      `pending_cause ${word}`,
+      'tries INT NOT NULL',
+      'reason VARCHAR(1000)',
+      `stop_cause ${word}`,
+      'note VARCHAR(1000)',
+      `deadline ${time}`,
+      `requested_at ${time} NOT NULL`,
+      'version INT NOT NULL',
+      `created_at ${time} NOT NULL`,
+      `updated_at ${time} NOT NULL`,
+      updates,
+      `KEY ${name('preview_list')} (org_id, app_id, created_at, project_environment_id)`,
+      `KEY ${name('preview_status')} (org_id, app_id, status, created_at, project_environment_id)`,
+      `KEY ${name('preview_due')} (org_id, deadline)`,
+      `KEY ${name('preview_age')} (org_id, type, status, requested_at)`,
+      `CONSTRAINT ${name('preview_environment')} FOREIGN KEY (project_environment_id) REFERENCES ${tableName(prefix, 'project_environments')} (id) ON DELETE CASCADE`,
+    ]),
+
+    // Nothing that is deleted takes these rows along, and so nothing is deleted that they hang from.
+    migration('0028', 'preview_runtimes', [
+      `project_environment_id ${id} NOT NULL PRIMARY KEY`,
+      'org_id VARCHAR(128) NOT NULL',
+      `created_at ${time} NOT NULL`,
+      `CONSTRAINT ${name('preview_runtime')} FOREIGN KEY (project_environment_id) REFERENCES ${tableName(prefix, 'previews')} (project_environment_id) ON DELETE RESTRICT`,
+    ]),
+
+    migration('0029', 'preview_commands', [
+      `project_environment_id ${id} NOT NULL PRIMARY KEY`,
+      'org_id VARCHAR(128) NOT NULL',
+      'sequence INT NOT NULL',
+      `created_at ${time} NOT NULL`,
+      `updated_at ${time} NOT NULL`,
+      `KEY ${name('preview_unsent')} (org_id, project_environment_id)`,
+      `CONSTRAINT ${name('preview_command_owner')} FOREIGN KEY (project_environment_id) REFERENCES ${tableName(prefix, 'previews')} (project_environment_id) ON DELETE CASCADE`,
+    ]),
+
+    migration('0030', 'preview_steps', [
+      `project_environment_id ${id} NOT NULL`,
+      'org_id VARCHAR(128) NOT NULL',
+      'generation INT NOT NULL',
+      `step ${word} NOT NULL`,
+      'result TEXT',
+      `created_at ${time} NOT NULL`,
+      `updated_at ${time} NOT NULL`,
+      'PRIMARY KEY (project_environment_id, generation, step)',
+      `CONSTRAINT ${name('preview_step_owner')} FOREIGN KEY (project_environment_id) REFERENCES ${tableName(prefix, 'previews')} (project_environment_id) ON DELETE CASCADE`,
+    ]),
+
+    migration('0031', 'webhook_deliveries', [
+      'org_id VARCHAR(128) NOT NULL',
+      'delivery_id VARCHAR(255) NOT NULL',
+      `expires_at ${time} NOT NULL`,
+      'PRIMARY KEY (org_id, delivery_id)',
+      `KEY ${name('webhook_expiry')} (org_id, expires_at)`,
+    ]),
+
+    migration('0032', 'app_secrets', [
+      'org_id VARCHAR(128) NOT NULL',
+      `app_id ${id} NOT NULL`,
+      `type ${word} NOT NULL`,
+      'name VARCHAR(256) NOT NULL',
+      // Sealed, 64 KiB have become more than TEXT holds.
+      'sealed MEDIUMTEXT NOT NULL',
+      'seal_version INT NOT NULL',
+      `created_at ${time} NOT NULL`,
+      `updated_at ${time} NOT NULL`,
+      updates,
+      'PRIMARY KEY (app_id, type, name)',
+      `CONSTRAINT ${name('app_secret_owner')} FOREIGN KEY (app_id) REFERENCES ${tableName(prefix, 'apps')} (id) ON DELETE CASCADE`,
+    ]),
+  ];
+}
+
+/**
+ * An ALTER that is safe to repeat: run only where the constraint that it adds is not there. It is one statement, which is done whole or not at all; MySQL cannot say
+ * IF NOT EXISTS in it, nor choose between statements outside of a procedure, except like this.
+ */
+function unlessThere(constraint: string, alter: string): readonly string[] {
+  const there = `SELECT COUNT(*) FROM information_schema.TABLE_CONSTRAINTS
+  WHERE CONSTRAINT_SCHEMA = DATABASE() AND CONSTRAINT_NAME = '${constraint.replaceAll('`', '')}'`;
+  return [
+    `SET @vivarium_alter = IF((${there}) = 0, '${alter}', 'DO 0')`,
+    'PREPARE vivarium_alter FROM @vivarium_alter',
+    'EXECUTE vivarium_alter',
+    'DEALLOCATE PREPARE vivarium_alter',
   ];
 }
 

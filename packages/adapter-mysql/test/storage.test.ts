@@ -42,6 +42,13 @@ const names = [
   '0023_apps',
   '0024_project_environments',
   '0025_deployments',
+  '0026_project_environments_of_apps',
+  '0027_previews',
+  '0028_preview_runtimes',
+  '0029_preview_commands',
+  '0030_preview_steps',
+  '0031_webhook_deliveries',
+  '0032_app_secrets',
 ];
 
 describe('mysqlStorage', () => {

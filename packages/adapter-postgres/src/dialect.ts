@@ -53,6 +53,14 @@ export function postgresDialect(schema: string): Dialect {
     contains: (text, part) => `strpos(${text}, ${part}) > 0`,
     hasVariable: (column, key) => `${column} @> jsonb_build_array(jsonb_build_object('key', ${key}))`,
 
+    /** Asks again of each row what it was chosen for: somebody may have changed it while this waited for it. */
+    deletingSome: (table, { key, where, order, limit }) =>
+      `WITH d AS (
+        DELETE FROM ${table} WHERE (${key.join(', ')}) IN (
+          SELECT ${key.join(', ')} FROM ${table} WHERE ${where} ORDER BY ${order} LIMIT ${limit}
+        ) AND ${where} RETURNING 1
+      ) SELECT count(*)::text AS deleted FROM d`,
+
     deleting: {
       /** All of them see the database as it was before the first. */
       together(deletions) {

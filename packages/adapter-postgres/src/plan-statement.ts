@@ -13,7 +13,16 @@
  *
  * The second sub-statement cannot see what the first has written, which is why a plan never touches a row twice.
  */
-import { assignmentsText, conditionsText, Placeholders, rowsText, statement, stepsOf, stepValues } from '@vivarium/sql';
+import {
+  assignmentsText,
+  conditionsText,
+  Placeholders,
+  replacedColumns,
+  rowsText,
+  statement,
+  stepsOf,
+  stepValues,
+} from '@vivarium/sql';
 import type { AnyOwners, Dialect, Plan, Statement, Step } from '@vivarium/sql';
 
 /** Statements by the names of plans: a plan's text is made when the first of its name comes by. */
@@ -113,9 +122,15 @@ function stepText(dialect: Dialect, step: Step, placeholders: Placeholders, gate
       const { columns, rows } = rowsText(step, placeholders);
       const source = `VALUES ${rows.map((row) => `(${row})`).join(', ')}`;
       const gatedSource = gate === null ? source : `SELECT * FROM (${source}) AS v WHERE ${gate}`;
-      return `INSERT INTO ${table} (${columns}) ${gatedSource} RETURNING 1`;
+      return `INSERT INTO ${table} (${columns}) ${gatedSource}${replacing(step)} RETURNING 1`;
     }
   }
+}
+
+function replacing(step: Step & { readonly do: 'insert' }): string {
+  if (step.over === undefined) return '';
+  const columns = replacedColumns(step).map((column) => `${column} = EXCLUDED.${column}`);
+  return ` ON CONFLICT (${step.over.join(', ')}) DO UPDATE SET ${columns.join(', ')}`;
 }
 
 function ownersText(dialect: Dialect, of: AnyOwners, placeholders: Placeholders): string {

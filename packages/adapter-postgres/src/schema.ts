@@ -502,5 +502,112 @@ END $forget$`,
         `CREATE INDEX vivarium_deployment_due ON ${table('deployments')} (org_id, id) WHERE status IN ('created', 'running')`,
       ],
     },
+    {
+      name: '0005_previews',
+      breaking: false,
+      statements: [
+        `ALTER TABLE ${table('project_environments')} ADD CONSTRAINT vivarium_project_environment_app
+  FOREIGN KEY (managed_by) REFERENCES ${table('apps')} (id) ON DELETE CASCADE`,
+        `CREATE INDEX vivarium_project_environment_of_app ON ${table('project_environments')} (managed_by)
+  WHERE managed_by IS NOT NULL`,
+
+        // With its app it goes by its environment, which the app manages: another way there would be another order of locks.
+        `CREATE TABLE ${table('previews')} (
+  project_environment_id uuid CONSTRAINT vivarium_preview PRIMARY KEY
+    CONSTRAINT vivarium_preview_environment REFERENCES ${table('project_environments')} (id) ON DELETE CASCADE,
+  org_id text COLLATE "C" NOT NULL,
+  app_id uuid NOT NULL,
+  project_id uuid NOT NULL,
+  repo_id uuid NOT NULL,
+  environment varchar(100) COLLATE "C" NOT NULL,
+  type text COLLATE "C" NOT NULL,
+  status text COLLATE "C" NOT NULL,
+  branch varchar(255) COLLATE "C" NOT NULL,
+  head_repo varchar(1000) NOT NULL,
+  fork boolean NOT NULL,
+  approved_sha varchar(64) COLLATE "C",
+  waiting_sha varchar(64) COLLATE "C",
+  pull_request integer,
+  sha varchar(64) COLLATE "C" NOT NULL,
+  head_sha varchar(64) COLLATE "C" NOT NULL,
+  url varchar(2000),
+  tests text COLLATE "C",
+  comment_id text,
+  runtime_id text,
+  has_runtime boolean NOT NULL,
+  generation integer NOT NULL,
+  run uuid,
+  report_sequence integer NOT NULL,
+  report_key text,
+  pending_type text COLLATE "C",
+  pending_sha varchar(64) COLLATE "C",
+  pending_cause text COLLATE "C",
+  tries integer NOT NULL,
+  reason varchar(1000),
+  stop_cause text COLLATE "C",
+  note varchar(1000),
+  deadline timestamptz(3),
+  requested_at timestamptz(3) NOT NULL,
+  version integer NOT NULL,
+  created_at timestamptz(3) NOT NULL,
+  updated_at timestamptz(3) NOT NULL
+)`,
+        `CREATE INDEX vivarium_preview_list ON ${table('previews')} (org_id, app_id, created_at, project_environment_id)`,
+        `CREATE INDEX vivarium_preview_status ON ${table('previews')} (org_id, app_id, status, created_at, project_environment_id)`,
+        `CREATE INDEX vivarium_preview_due ON ${table('previews')} (org_id, deadline) WHERE deadline IS NOT NULL`,
+        `CREATE INDEX vivarium_preview_age ON ${table('previews')} (org_id, requested_at)
+  WHERE type = 'preview' AND status IN ('initializing', 'deploying', 'running_tests', 'running', 'error', 'stop_error')`,
+
+        // Nothing that is deleted takes these rows along, and so nothing is deleted that they hang from.
+        `CREATE TABLE ${table('preview_runtimes')} (
+  project_environment_id uuid CONSTRAINT vivarium_preview_with_runtime PRIMARY KEY
+    CONSTRAINT vivarium_preview_runtime REFERENCES ${table('previews')} (project_environment_id) ON DELETE RESTRICT,
+  org_id text COLLATE "C" NOT NULL,
+  created_at timestamptz(3) NOT NULL
+)`,
+
+        `CREATE TABLE ${table('preview_commands')} (
+  project_environment_id uuid CONSTRAINT vivarium_preview_command PRIMARY KEY
+    CONSTRAINT vivarium_preview_command_owner REFERENCES ${table('previews')} (project_environment_id) ON DELETE CASCADE,
+  org_id text COLLATE "C" NOT NULL,
+  sequence integer NOT NULL,
+  created_at timestamptz(3) NOT NULL,
+  updated_at timestamptz(3) NOT NULL
+)`,
+        `CREATE INDEX vivarium_preview_unsent ON ${table('preview_commands')} (org_id, project_environment_id)`,
+
+        `CREATE TABLE ${table('preview_steps')} (
+  project_environment_id uuid NOT NULL
+    CONSTRAINT vivarium_preview_step_owner REFERENCES ${table('previews')} (project_environment_id) ON DELETE CASCADE,
+  org_id text COLLATE "C" NOT NULL,
+  generation integer NOT NULL,
+  step text COLLATE "C" NOT NULL,
+  result text,
+  created_at timestamptz(3) NOT NULL,
+  updated_at timestamptz(3) NOT NULL,
+  CONSTRAINT vivarium_preview_step PRIMARY KEY (project_environment_id, generation, step)
+)`,
+
+        `CREATE TABLE ${table('webhook_deliveries')} (
+  org_id text COLLATE "C" NOT NULL,
+  delivery_id varchar(255) COLLATE "C" NOT NULL,
+  expires_at timestamptz(3) NOT NULL,
+  CONSTRAINT vivarium_webhook_delivery PRIMARY KEY (org_id, delivery_id)
+)`,
+        `CREATE INDEX vivarium_webhook_expiry ON ${table('webhook_deliveries')} (org_id, expires_at)`,
+
+        `CREATE TABLE ${table('app_secrets')} (
+  org_id text COLLATE "C" NOT NULL,
+  app_id uuid NOT NULL CONSTRAINT vivarium_app_secret_owner REFERENCES ${table('apps')} (id) ON DELETE CASCADE,
+  type text COLLATE "C" NOT NULL,
+  name varchar(256) COLLATE "C" NOT NULL,
+  sealed text NOT NULL,
+  seal_version integer NOT NULL,
+  created_at timestamptz(3) NOT NULL,
+  updated_at timestamptz(3) NOT NULL,
+  CONSTRAINT vivarium_app_secret PRIMARY KEY (app_id, type, name)
+)`,
+      ],
+    },
   ];
 }

@@ -14,6 +14,7 @@ const names = [
   '0002_data_keys_ephemeral_environments',
   '0003_builds',
   '0004_deployments',
+  '0005_previews',
 ];
 
 await describeOnEngines(everyEngine, (engine) => {
@@ -96,6 +97,7 @@ await describeOnEngines(everyEngine, (engine) => {
       expect(JSON.stringify(await shapeOf(byHand.schema))).toContain('vivarium_instance_ended');
       expect(JSON.stringify(await shapeOf(byHand.schema))).toContain('vivarium_build_state_figures');
       expect(JSON.stringify(await shapeOf(byHand.schema))).toContain('vivarium_project_environment_name');
+      expect(JSON.stringify(await shapeOf(byHand.schema))).toContain('vivarium_preview_age');
       expect(await standing(byHand.storage)).toEqual(await standing(migrated.storage));
 
       await given(byHand.storage, 'o');

@@ -23,6 +23,10 @@ export function dataKeyStatements(dialect: Dialect) {
       'project',
       `SELECT p.id FROM ${dialect.table('projects')} p WHERE p.org_id = :org::text AND p.id = :id::uuid`,
     ),
+    app: statement(
+      'app',
+      `SELECT a.id FROM ${dialect.table('apps')} a WHERE a.org_id = :org::text AND a.id = :id::uuid`,
+    ),
     environment_type: statement(
       'type',
       `SELECT t.id FROM ${dialect.table('ephemeral_environment_types')} t
@@ -56,7 +60,7 @@ export function sqlDataKeys(session: Session, statements: ReturnType<typeof data
           name: `dataKeys.add+${key.scope.type}`,
           orgId,
           steps: [
-            ...holdOwner(orgId, key.scope),
+            holdOwner(orgId, key.scope),
             { ...insertKey(orgId, key), violations: { vivarium_data_key: 'taken' } },
           ],
           key: null,
@@ -75,7 +79,7 @@ export function sqlDataKeys(session: Session, statements: ReturnType<typeof data
           name: `dataKeys.rewrap+${scope.type}`,
           orgId,
           steps: [
-            ...holdOwner(orgId, scope),
+            holdOwner(orgId, scope),
             {
               do: 'update',
               table: 'data_keys',
@@ -120,20 +124,24 @@ export function sqlDataKeys(session: Session, statements: ReturnType<typeof data
   }
 
   async function isOwned(orgId: string, { type, id }: KeyScope): Promise<boolean> {
-    if (type === 'app') return true;
     return (await read(session, statements[type], { org: orgId, id })).length > 0;
   }
 }
 
-/** What a key is for is there, and stays until the key is written. Apps have no table yet. */
-function holdOwner(orgId: string, { type, id }: KeyScope): readonly Step<'not_found'>[] {
+/** What a key is for is there, and stays until the key is written. */
+function holdOwner(orgId: string, { type, id }: KeyScope): Step<'not_found'> {
   const where = { org_id: orgId, id };
-  if (type === 'project') return [{ do: 'hold', table: 'projects', stays: 'undeleted', where, else: 'not_found' }];
-  if (type === 'app') return [];
-  const table = 'ephemeral_environment_types';
-  return [
-    { do: 'hold', table, stays: 'unchanged', where: { ...where, state: { '<>': 'deleted' } }, else: 'not_found' },
-  ];
+  switch (type) {
+    case 'project':
+      return { do: 'hold', table: 'projects', stays: 'undeleted', where, else: 'not_found' };
+    case 'app':
+      return { do: 'hold', table: 'apps', stays: 'undeleted', where, else: 'not_found' };
+    case 'environment_type': {
+      const table = 'ephemeral_environment_types';
+      const there = { ...where, state: { '<>': 'deleted' } };
+      return { do: 'hold', table, stays: 'unchanged', where: there, else: 'not_found' };
+    }
+  }
 }
 
 /** A data key as a row of its own; also part of making what it is for. */

@@ -126,7 +126,7 @@ export function sqlApps(session: Session, statements: ReturnType<typeof appState
         }),
       ),
 
-    /** its data keys → app → journal. */
+    /** its data keys → app, and with it its secrets and the environments that it manages (cascade), unless a preview there has a runtime → journal. */
     deleteApp: ({ app, change }) =>
       answer(() =>
         write<'not_found' | 'stale' | 'has_live_previews'>(session, change, {
@@ -140,6 +140,7 @@ export function sqlApps(session: Session, statements: ReturnType<typeof appState
               where: { org_id: change.orgId, id: app.id, version: app.version },
               rows: 1,
               else: 'stale',
+              violations: { vivarium_preview_runtime: 'has_live_previews' },
             },
             ...journalSteps(change),
           ],

@@ -118,7 +118,7 @@ export function sqlRepos(session: Session, statements: ReturnType<typeof repoSta
         return pageOf(rows, limit, toRepo);
       }),
 
-    /** data keys of its apps → repository, and with it its apps and where they are deployed to (cascade) → journal. */
+    /** data keys of its apps → repository, and with it its apps and where they are deployed to (cascade), unless a preview there has a runtime → journal. */
     deleteRepo: ({ repo, change }) =>
       answer(() =>
         write<'not_found' | 'stale' | 'has_live_previews'>(session, change, {
@@ -132,6 +132,7 @@ export function sqlRepos(session: Session, statements: ReturnType<typeof repoSta
               where: { org_id: change.orgId, id: repo.id, version: repo.version },
               rows: 1,
               else: 'stale',
+              violations: { vivarium_preview_runtime: 'has_live_previews' },
             },
             ...journalSteps(change),
           ],

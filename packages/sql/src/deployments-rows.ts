@@ -9,7 +9,7 @@ import type {
 
 import { columnsOf } from './columns.ts';
 import type { Dialect, Row } from './dialect.ts';
-import type { Diagnosis, DiagnosedTable, NewRow } from './plan.ts';
+import type { Diagnosis, DiagnosedTable, NewRow, Step } from './plan.ts';
 
 const text = (value: unknown) => value as string;
 const textOrNull = (value: unknown) => (value ?? null) as string | null;
@@ -213,7 +213,7 @@ export function deploymentRow(orgId: string, deployment: Deployment): NewRow<'de
 }
 
 /** Everything about a deployment that a move changes. */
-export function courseOf(deployment: Deployment) {
+function courseOf(deployment: Deployment) {
   return {
     status: deployment.status,
     url: deployment.url,
@@ -221,6 +221,19 @@ export function courseOf(deployment: Deployment) {
     started_at: deployment.startedAt,
     ended_at: deployment.endedAt,
     updated_at: deployment.updatedAt,
+  };
+}
+
+/** Replaces a deployment, whose environment is locked. */
+export function moveOn(orgId: string, deployment: Deployment): Step<'stale'> {
+  const { projectEnvironmentId, sequence, id } = deployment;
+  return {
+    do: 'update',
+    table: 'deployments',
+    set: courseOf(deployment),
+    where: { org_id: orgId, project_environment_id: projectEnvironmentId, sequence, id },
+    rows: 1,
+    else: 'stale',
   };
 }
 

@@ -3,7 +3,7 @@
  * project environment → its deployments.
  */
 import { openDeploymentStatuses } from '@vivarium/core/storage';
-import type { Deployment, DeploymentRepository } from '@vivarium/core/storage';
+import type { DeploymentRepository } from '@vivarium/core/storage';
 
 import { answer } from './answer.ts';
 import { appStatements, sqlApps } from './deployments-apps.ts';
@@ -11,17 +11,16 @@ import { projectEnvironmentStatements, sqlProjectEnvironments } from './deployme
 import { repoStatements, sqlRepos } from './deployments-repos.ts';
 import {
   atVersion,
-  courseOf,
   deploymentColumns,
   deploymentIn,
   deploymentRow,
+  moveOn,
   projectEnvironmentColumns,
   standingOf,
   toDeployment,
   toProjectEnvironment,
 } from './deployments-rows.ts';
 import type { Dialect } from './dialect.ts';
-import type { Step } from './plan.ts';
 import { firstId, pageOf, read } from './read.ts';
 import { keyColumns, toKey, toVariables } from './rows.ts';
 import { compile } from './statement.ts';
@@ -195,17 +194,5 @@ export function sqlDeployments(
         const rows = await read(session, statements.due, { org: orgId, now, limit, after: after ?? firstId });
         return rows.map((row) => toDeployment(row));
       }),
-  };
-}
-
-function moveOn(orgId: string, deployment: Deployment): Step<'stale'> {
-  const { projectEnvironmentId, sequence, id } = deployment;
-  return {
-    do: 'update',
-    table: 'deployments',
-    set: courseOf(deployment),
-    where: { org_id: orgId, project_environment_id: projectEnvironmentId, sequence, id },
-    rows: 1,
-    else: 'stale',
   };
 }

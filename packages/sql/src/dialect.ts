@@ -49,6 +49,9 @@ export interface Dialect {
   /** Whether the JSON list of variables in a column has one of exactly this key. */
   hasVariable(column: string, key: string): string;
 
+  /** A deletion of at most so many rows, the first in this order. Answers `deleted`, how many there were. */
+  deletingSome(table: string, which: Few): string;
+
   /**
    * How deletions that hang together are made.
    *
@@ -58,6 +61,14 @@ export interface Dialect {
    */
   readonly deleting:
     { together(deletions: readonly string[]): string } | { listed(table: string, list: string): string };
+}
+
+/** Some of the rows of a table. */
+export interface Few {
+  readonly key: readonly string[];
+  readonly where: string;
+  readonly order: string;
+  readonly limit: string;
 }
 
 export type Row = Readonly<Record<string, unknown>>;

@@ -5,7 +5,7 @@ export { standing } from './migration.ts';
 export type { Migration, Recorded } from './migration.ts';
 export { stepsOf } from './plan.ts';
 export type { Delete, Hold, Insert, Plan, Step, Update, Value } from './plan.ts';
-export { assignmentsText, conditionsText, Placeholders, rowsText, stepValues } from './step-text.ts';
+export { assignmentsText, conditionsText, Placeholders, replacedColumns, rowsText, stepValues } from './step-text.ts';
 export type { AnyOwners } from './step-text.ts';
 export { bindings, compile, statement } from './statement.ts';
 export type { Arguments, Parameter, Statement } from './statement.ts';

@@ -83,6 +83,11 @@ export interface Hold<T extends Table, Guard extends string> extends OnTable<T> 
 export interface Insert<T extends Table, Guard extends string> extends OnTable<T> {
   readonly do: 'insert';
   readonly rows: readonly [NewRow<T>, ...NewRow<T>[]];
+  /**
+   * The columns of the primary key: a row that has it already is replaced, but for when it was created. Only for tables without another unique key, which on
+   * MySQL would do as well and replace a row that nobody meant.
+   */
+  readonly over?: readonly [Column<T>, ...Column<T>[]];
   readonly violations?: Violations<Guard>;
 }
 
@@ -97,6 +102,7 @@ export interface Found {
     readonly version: number;
     readonly environmentCount: number;
     readonly defaultEnvironmentId: string;
+    readonly hasChildren: boolean;
   } | null;
   readonly environment: { readonly version: number } | null;
   readonly type: {
@@ -127,9 +133,13 @@ export const diagnosedColumns = {
   repos: ['version'],
   apps: ['version'],
   project_environments: ['version'],
+  previews: ['version'],
 } as const satisfies { readonly [T in Table]?: readonly Column<T>[] };
 
 export type DiagnosedTable = keyof typeof diagnosedColumns;
+
+/** What such a row is found by, where that is not `id`. */
+export const diagnosedBy: { readonly [T in DiagnosedTable]?: Column<T> } = { previews: 'project_environment_id' };
 
 /** What one read looks at. */
 type Looking =

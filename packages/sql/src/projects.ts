@@ -262,11 +262,11 @@ export function sqlProjects(session: Session, statements: ReturnType<typeof proj
     /**
      * data keys of its apps, and its own → project, and with it its environments, its apps and where they are deployed to (cascade) → journal. The tree is
      * neither held nor moved on: children fail the foreign key here, a child on its way in waits for this row and then fails it there, and what goes was
-     * nobody's ancestor, so that no depth that anybody counted changes.
+     * nobody's ancestor, so that no depth that anybody counted changes. With a child and a runtime below it, it is the server's to say which it meets first.
      */
     delete: ({ project, change }) =>
       answer(() =>
-        write<'not_found' | 'stale' | 'has_children'>(session, change, {
+        write<'not_found' | 'stale' | 'has_children' | 'has_live_previews'>(session, change, {
           name: planName('projects.delete', change),
           orgId: change.orgId,
           steps: [
@@ -278,12 +278,17 @@ export function sqlProjects(session: Session, statements: ReturnType<typeof proj
               where: { org_id: change.orgId, id: project.id, version: project.version },
               rows: 1,
               else: 'stale',
-              violations: { vivarium_project_parent: 'has_children' },
+              violations: { vivarium_project_parent: 'has_children', vivarium_preview_runtime: 'has_live_previews' },
             },
             ...journalSteps(change),
           ],
           key: change.key,
-          diagnosis: atVersion(project.id, project.version),
+          diagnosis: {
+            ...atVersion(project.id, project.version),
+            verdict: (found) =>
+              atVersion(project.id, project.version).verdict(found) ??
+              (found.project?.hasChildren ? 'has_children' : null),
+          },
         }),
       ),
   };

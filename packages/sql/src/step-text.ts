@@ -67,6 +67,13 @@ export function rowsText(
   };
 }
 
+/** What an insert gives to a row that it replaces: all but its key, and when it was created. Its key where there is nothing else, which changes nothing. */
+export function replacedColumns({ rows, over }: Step & { readonly do: 'insert' }): readonly string[] {
+  const key: readonly string[] = over ?? [];
+  const others = Object.keys(rows[0]).filter((column) => !key.includes(column) && column !== 'created_at');
+  return others.length === 0 ? key.slice(0, 1) : others;
+}
+
 /**
  * The values of a step, put behind those that are there already, in the order in which the functions above ask for placeholders: set before
  * where, and where before the owners'. Every write comes by here, so it makes nothing that it does not give back.

@@ -9,6 +9,7 @@ import type { Engine, Executor } from './dialect.ts';
 import { environmentStatements, sqlEnvironments } from './environments.ts';
 import { ephemeralStatements, sqlEphemeral } from './ephemeral.ts';
 import { journalStatements, sqlJournal } from './journal.ts';
+import { previewStatements, sqlPreviews } from './previews.ts';
 import { projectStatements, sqlProjects } from './projects.ts';
 import { diagnosisStatements } from './write.ts';
 
@@ -22,6 +23,7 @@ export function sqlStorage<Transaction>(engine: Engine<Transaction>): Required<S
     catalog: catalogStatements(dialect),
     builds: buildStatements(dialect),
     deployments: deploymentStatements(dialect),
+    previews: previewStatements(dialect),
     journal: journalStatements(dialect),
     dataKeys: dataKeyStatements(dialect),
     diagnosis: diagnosisStatements(dialect),
@@ -35,6 +37,7 @@ export function sqlStorage<Transaction>(engine: Engine<Transaction>): Required<S
       catalog: sqlCatalog(session, statements.catalog),
       builds: sqlBuilds(session, statements.builds),
       deployments: sqlDeployments(session, statements.deployments),
+      previews: sqlPreviews(session, statements.previews),
       journal: sqlJournal(session, statements.journal),
       dataKeys: sqlDataKeys(session, statements.dataKeys),
     };

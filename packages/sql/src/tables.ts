@@ -379,6 +379,88 @@ export const tables = {
     created_at: 'time',
     updated_at: 'time',
   },
+  /** A preview is its project environment, driven: what both have in common stands in both, so that a list of previews is read from here alone. */
+  previews: {
+    project_environment_id: 'uuid',
+    org_id: 'text',
+    app_id: 'uuid',
+    project_id: 'uuid',
+    repo_id: 'uuid',
+    environment: 'text',
+    type: 'text',
+    status: 'text',
+    branch: 'text',
+    head_repo: 'text',
+    fork: 'boolean',
+    approved_sha: 'text',
+    waiting_sha: 'text',
+    pull_request: 'integer',
+    sha: 'text',
+    head_sha: 'text',
+    url: 'text',
+    tests: 'text',
+    /** Moves without `version`. */
+    comment_id: 'text',
+    runtime_id: 'text',
+    has_runtime: 'boolean',
+    generation: 'integer',
+    run: 'uuid',
+    report_sequence: 'integer',
+    /** Sealed. */
+    report_key: 'text',
+    pending_type: 'text',
+    pending_sha: 'text',
+    pending_cause: 'text',
+    /** Moves without `version`. */
+    tries: 'integer',
+    reason: 'text',
+    stop_cause: 'text',
+    note: 'text',
+    deadline: 'time',
+    requested_at: 'time',
+    version: 'integer',
+    created_at: 'time',
+    updated_at: 'time',
+  },
+  /** One row for each preview that has a runtime: as long as it is there, neither the preview nor anything that the preview belongs to can be deleted. */
+  preview_runtimes: {
+    project_environment_id: 'uuid',
+    org_id: 'text',
+    created_at: 'time',
+  },
+  /** What a worker has to be told, one row for each preview; gone once it was sent. */
+  preview_commands: {
+    project_environment_id: 'uuid',
+    org_id: 'text',
+    sequence: 'integer',
+    created_at: 'time',
+    updated_at: 'time',
+  },
+  preview_steps: {
+    project_environment_id: 'uuid',
+    org_id: 'text',
+    generation: 'integer',
+    step: 'text',
+    result: 'text',
+    created_at: 'time',
+    /** When it was done, the last time. */
+    updated_at: 'time',
+  },
+  webhook_deliveries: {
+    org_id: 'text',
+    delivery_id: 'text',
+    expires_at: 'time',
+  },
+  app_secrets: {
+    org_id: 'text',
+    app_id: 'uuid',
+    type: 'text',
+    name: 'text',
+    sealed: 'text',
+    seal_version: 'integer',
+    created_at: 'time',
+    updated_at: 'time',
+  },
 } as const satisfies Record<string, Record<string, ColumnType>>;
 
 export type Table = keyof typeof tables;
@@ -425,4 +507,8 @@ export type Constraint =
   | 'vivarium_project_environment_name'
   | 'vivarium_project_environment_project'
   | 'vivarium_project_environment_repo'
-  | 'vivarium_deployment';
+  | 'vivarium_project_environment_app'
+  | 'vivarium_deployment'
+  | 'vivarium_preview_runtime'
+  | 'vivarium_app_secret'
+  | 'vivarium_app_secret_owner';

@@ -4,7 +4,7 @@ import type { Change, KeyRecord, Written } from '@vivarium/core/storage';
 
 import type { Dialect, Executor, Ran } from './dialect.ts';
 import { spelled } from './columns.ts';
-import { diagnosedColumns, stepsOf } from './plan.ts';
+import { diagnosedBy, diagnosedColumns, stepsOf } from './plan.ts';
 import type { DiagnosedTable, Diagnosis, Found, Plan, Step } from './plan.ts';
 import { read } from './read.ts';
 import { keyColumns, toKey } from './rows.ts';
@@ -66,19 +66,22 @@ export function diagnosisStatements(dialect: Dialect) {
   // An executor may know them by this name.
   const statement = (text: string) => compile(dialect, 'diagnosis', text);
   const key = `LEFT JOIN ${table('idempotency_keys')} k ON k.org_id = :org::text AND k.key_id = :key::text`;
-  const ofRow = <T extends DiagnosedTable>(name: T) =>
-    statement(
-      `SELECT ${keyColumns(dialect, 'k')}, r.id AS row_id, ${diagnosedColumns[name]
+  const ofRow = <T extends DiagnosedTable>(name: T) => {
+    const id = diagnosedBy[name] ?? 'id';
+    return statement(
+      `SELECT ${keyColumns(dialect, 'k')}, r.${id} AS row_id, ${diagnosedColumns[name]
         .map((column) => `${spelled(dialect, columnType(name, column), `r.${column}`)} AS ${column}`)
         .join(', ')}
       FROM (SELECT 1 AS one) o ${key}
-        LEFT JOIN ${table(name)} r ON r.org_id = :org::text AND r.id = :id::uuid`,
+        LEFT JOIN ${table(name)} r ON r.org_id = :org::text AND r.${id} = :id::uuid`,
     );
+  };
 
   return {
     found: statement(
       `SELECT ${keyColumns(dialect, 'k')},
         p.version AS project_version, p.environment_count, p.default_environment_id,
+        (SELECT COUNT(*) FROM ${table('projects')} c WHERE c.org_id = :org::text AND c.parent_project_id = p.id) AS child_count,
         e.version AS environment_version, t.version AS tree_version, t.growth AS tree_growth,
         et.version AS type_version, et.state AS type_state, et.live_count, et.max_number_of_instances,
         ei.version AS instance_version, ei.pending_change_id, ei.live_name_key AS instance_live_name_key
@@ -98,6 +101,7 @@ export function diagnosisStatements(dialect: Dialect) {
       repos: ofRow('repos'),
       apps: ofRow('apps'),
       project_environments: ofRow('project_environments'),
+      previews: ofRow('previews'),
     } satisfies Record<DiagnosedTable, Statement>,
   };
 }
@@ -214,6 +218,7 @@ async function find(session: Session, { orgId: org, key, diagnosis }: Plan): Pro
             version: Number(row['project_version']),
             environmentCount: Number(row['environment_count']),
             defaultEnvironmentId: row['default_environment_id'] as string,
+            hasChildren: Number(row['child_count']) > 0,
           },
     environment: row['environment_version'] == null ? null : { version: Number(row['environment_version']) },
     type:

@@ -48,6 +48,7 @@ const dialect: Dialect = {
   jsonList: (fields) => Object.keys(fields).join(),
   attemptFigures: ({ from }) => from,
   later: (time) => time,
+  deletingSome: (table) => table,
   deleting: { together: (deletions) => deletions.join('; ') },
 };
 

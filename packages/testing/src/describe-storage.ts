@@ -32,6 +32,7 @@ import { testJournal } from './journal.ts';
 import { testKeys } from './keys.ts';
 import { testModel } from './model.ts';
 import { testPaging } from './paging.ts';
+import { testPreviewsPort } from './previews-port.ts';
 import { testProjects } from './projects.ts';
 import { testRaces } from './races.ts';
 import { testTransactions } from './transactions.ts';
@@ -57,6 +58,7 @@ const themes: readonly ((suite: Suite) => void)[] = [
   testEphemeralPort,
   testBuildsPort,
   testDeploymentsPort,
+  testPreviewsPort,
   testErrors,
   testEphemeralErrors,
   testBuildErrors,
@@ -84,6 +86,7 @@ const overAnotherConnection: readonly ((suite: Suite) => void)[] = [
   testEphemeralPort,
   testBuildsPort,
   testDeploymentsPort,
+  testPreviewsPort,
   testRaces,
   testBuildRaces,
   testBuildContest,

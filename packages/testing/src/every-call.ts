@@ -6,6 +6,8 @@ import { everyDeploymentCommand, everyDeploymentRead } from './every-deployment-
 import type { DeploymentCommandMethod } from './every-deployment-call.ts';
 import { everyEphemeralCommand, everyEphemeralRead } from './every-ephemeral-call.ts';
 import type { EphemeralCommandMethod } from './every-ephemeral-call.ts';
+import { everyPreviewCommand, everyPreviewRead } from './every-preview-call.ts';
+import type { PreviewCommandMethod } from './every-preview-call.ts';
 import type { World } from './world.ts';
 
 type Answer = ResultAsync<unknown, VivariumError>;
@@ -28,13 +30,18 @@ const commandMethods = [
 ] as const satisfies readonly Method[];
 
 export type CommandMethod =
-  (typeof commandMethods)[number] | EphemeralCommandMethod | BuildCommandMethod | DeploymentCommandMethod;
+  | (typeof commandMethods)[number]
+  | EphemeralCommandMethod
+  | BuildCommandMethod
+  | DeploymentCommandMethod
+  | PreviewCommandMethod;
 
 export const everyCommandMethod: readonly CommandMethod[] = [
   ...commandMethods,
   ...(Object.keys(everyEphemeralCommand) as EphemeralCommandMethod[]),
   ...(Object.keys(everyBuildCommand) as BuildCommandMethod[]),
   ...(Object.keys(everyDeploymentCommand) as DeploymentCommandMethod[]),
+  ...(Object.keys(everyPreviewCommand) as PreviewCommandMethod[]),
 ];
 
 /** One call of each command that succeeds once in a new world; `other` is the same command with another input. */
@@ -131,6 +138,7 @@ export const everyCommand: Readonly<
   ...everyEphemeralCommand,
   ...everyBuildCommand,
   ...everyDeploymentCommand,
+  ...everyPreviewCommand,
 };
 
 const read: Readonly<Record<Exclude<Method, CommandMethod>, (client: Client<unknown>, world: World) => Answer>> = {
@@ -156,6 +164,7 @@ const read: Readonly<Record<Exclude<Method, CommandMethod>, (client: Client<unkn
   ...everyEphemeralRead,
   ...everyBuildRead,
   ...everyDeploymentRead,
+  ...everyPreviewRead,
 };
 
 /** One call of every method that succeeds in a new world, commands last. */

@@ -259,7 +259,7 @@ function written(answer: unknown): unknown {
 function losingAnswers(storage: Storage<unknown>): Storage<unknown> {
   const lost = <T>(written: ResultAsync<T, StorageFailure>): ResultAsync<T, StorageFailure> =>
     written.andThen(() => err(new StorageFailure('the connection was lost', { retryable: true, outcome: 'unknown' })));
-  const { projects, environments, ephemeral, catalog, builds, deployments } = storage;
+  const { projects, environments, ephemeral, catalog, builds, deployments, previews } = storage;
   return {
     ...storage,
     catalog: {
@@ -288,6 +288,13 @@ function losingAnswers(storage: Storage<unknown>): Storage<unknown> {
       writeEnvironment: (command) => lost(deployments.writeEnvironment(command)),
       deleteEnvironment: (command) => lost(deployments.deleteEnvironment(command)),
       move: (command) => lost(deployments.move(command)),
+    },
+    previews: {
+      ...previews,
+      create: (command) => lost(previews.create(command)),
+      write: (command) => lost(previews.write(command)),
+      writeSecret: (command) => lost(previews.writeSecret(command)),
+      removeSecret: (command) => lost(previews.removeSecret(command)),
     },
     ephemeral: {
       ...ephemeral,

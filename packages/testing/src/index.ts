@@ -10,6 +10,14 @@ export type { SuiteSize } from './suite.ts';
 
 export { fakeClock } from './fake-clock.ts';
 export type { FakeClock } from './fake-clock.ts';
+export { loopbackPreviews } from './loopback-previews.ts';
+export type {
+  LoopbackCall,
+  LoopbackComment,
+  LoopbackPreviews,
+  LoopbackReport,
+  LoopbackRuntime,
+} from './loopback-previews.ts';
 export { seededRandom } from './seeded-random.ts';
 export type { SeededRandom } from './seeded-random.ts';
 export { sequentialIds } from './sequential-ids.ts';

@@ -9,6 +9,7 @@ import type { CommandMethod } from './every-call.ts';
 import { ephemeralEntries } from './ephemeral-journal.ts';
 import { fakeClock } from './fake-clock.ts';
 import { allPages, everything } from './paging.ts';
+import { previewEntries } from './previews-journal.ts';
 import type { Suite } from './suite.ts';
 import { makeWorld, makeWorldFor } from './world.ts';
 import type { World } from './world.ts';
@@ -41,6 +42,7 @@ const entries: Readonly<Record<CommandMethod, Expected>> = {
   ...ephemeralEntries,
   ...buildEntries,
   ...deploymentEntries,
+  ...previewEntries,
   'projects.create': {
     action: 'project.created',
     subject: 'project',
@@ -147,15 +149,20 @@ export function testJournal(suite: Suite): void {
       });
     });
 
-    test('reading writes nothing, but for secrets and what is sealed anew', async () => {
+    test('reading writes nothing, but for secrets, what is sealed anew and what a runtime says too late', async () => {
       const { org, ada } = suite.inNewOrg();
       const world = await makeWorld(ada);
       const entriesBefore = await suite.harness.raw.count('journal', org);
       const commands: readonly Method[] = everyCommandMethod;
       for (const { method, call } of everyCall) if (!commands.includes(method)) await unwrap(call(ada, world));
-      expect(await suite.harness.raw.count('journal', org)).toBe(entriesBefore + 3);
-      const latest = (await unwrap(ada.journal.list({ limit: 3 }))).items.map(({ action }) => action);
-      expect(latest.toSorted()).toEqual(['environment.resealed', 'instance.secret_read', 'instance.secret_read']);
+      expect(await suite.harness.raw.count('journal', org)).toBe(entriesBefore + 4);
+      const latest = (await unwrap(ada.journal.list({ limit: 4 }))).items.map(({ action }) => action);
+      expect(latest.toSorted()).toEqual([
+        'environment.resealed',
+        'instance.secret_read',
+        'instance.secret_read',
+        'preview.report_ignored',
+      ]);
     });
 
     test('a stream has every version of its subject once, in order', async () => {

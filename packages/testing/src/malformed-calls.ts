@@ -3,6 +3,7 @@ import type { Method } from '@vivarium/core';
 import { malformedBuildCalls } from './malformed-build-calls.ts';
 import { malformedDeploymentCalls } from './malformed-deployment-calls.ts';
 import { malformedEphemeralCalls } from './malformed-ephemeral-calls.ts';
+import { malformedPreviewCalls } from './malformed-preview-calls.ts';
 
 /** Arguments that a method has to refuse, and the path of the issue that it names. */
 export interface MalformedCall {
@@ -245,4 +246,5 @@ export const malformedCalls: Readonly<Record<Method, readonly MalformedCall[]>> 
   ...malformedEphemeralCalls,
   ...malformedBuildCalls,
   ...malformedDeploymentCalls,
+  ...malformedPreviewCalls,
 };

@@ -3,7 +3,7 @@ import type { Client, Method, Telemetry, Vivarium, VivariumOptions } from '@viva
 import type { Storage } from '@vivarium/core/storage';
 
 import type { StorageHarness } from './harness.ts';
-import { worldRunner } from './world.ts';
+import { worldOutside, worldRunner } from './world.ts';
 
 /** How much the random parts of the suite do. */
 export interface SuiteSize {
@@ -39,7 +39,7 @@ export interface Suite {
   newOrg(): string;
   /** A series for `sequentialIds` that no other test uses. */
   newSeries(): number;
-  /** Vivarium on the storage under test, with keys and with the runner of worlds, or with other ports. */
+  /** Vivarium on the storage under test, with keys, with the runner of worlds and with the outside of their previews, or with other ports. */
   vivarium(options?: SuiteOptions): Vivarium<unknown>;
   /** A client for the user ada in an org of her own. */
   inNewOrg(options?: SuiteOptions): { readonly org: string; readonly ada: Client<unknown> };
@@ -76,7 +76,8 @@ export function createSuite(size: SuiteSize): StartableSuite {
     newOrg: () => `org-${run}-${++orgs}`,
     newSeries: () => ++series,
     vivarium: (options = {}) => {
-      const ports = { storage: suite.harness.storage, telemetry, keys, pipelines: worldRunner, ...options };
+      const previews = { ...worldOutside.ports, forks: 'approve' as const };
+      const ports = { storage: suite.harness.storage, telemetry, keys, pipelines: worldRunner, previews, ...options };
       return createVivarium<unknown>(ports as VivariumOptions<unknown>);
     },
     inNewOrg(options) {

@@ -6,6 +6,7 @@ import { codeOf, refused } from './answers.ts';
 import { buildsSnapshot } from './builds-making.ts';
 import { deploymentsSnapshot } from './deployments-making.ts';
 import { everyCommand, everyCommandMethod } from './every-call.ts';
+import { previewsSnapshot } from './previews-making.ts';
 import type { Suite } from './suite.ts';
 import { makeWorld } from './world.ts';
 
@@ -50,6 +51,7 @@ export function testTransactions(suite: Suite): void {
       const before = await rows(org);
       const builds = await buildsSnapshot(ada);
       const deployments = await deploymentsSnapshot(ada);
+      const previews = await previewsSnapshot(ada);
       const ran = await inTransaction(ada, async (inside) => {
         await unwrap(everyCommand[method].call(inside, world, { idempotencyKey: 'k' }));
         return 'rollback';
@@ -69,6 +71,7 @@ export function testTransactions(suite: Suite): void {
       expect(await unwrap(stateChanges.get(world.pending.id))).toEqual(world.pending);
       expect(await buildsSnapshot(ada)).toEqual(builds);
       expect(await deploymentsSnapshot(ada)).toEqual(deployments);
+      expect(await previewsSnapshot(ada)).toEqual(previews);
       const password = await unwrap(ada.ephemeral.secrets.read({ ...world.bearer, name: 'PASSWORD' }));
       expect(password.reveal()).toBe('pa55w0rd');
       expect(await codeOf(everyCommand[method].other(ada, world, { idempotencyKey: 'k' }))).not.toBe(

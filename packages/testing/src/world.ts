@@ -13,19 +13,26 @@ import type {
   Method,
   OsVersion,
   Platform,
+  Preview,
   Project,
   ProjectEnvironment,
+  QueueMessage,
   Repo,
   SecretBearer,
+  SignedReport,
   StateChange,
 } from '@vivarium/core';
 
 import { failedHistory, packerManifest } from './every-build-call.ts';
 import { commit } from './every-deployment-call.ts';
+import { loopbackPreviews } from './loopback-previews.ts';
 import { recordingRunner } from './pipelines.ts';
 
 /** The runner of all worlds: it remembers tokens by the ids of changes, which no two tests share. */
 export const worldRunner = recordingRunner();
+
+/** The outside of the previews of all worlds: what it remembers belongs to previews and orgs that no two tests share. */
+export const worldOutside = loopbackPreviews();
 
 /** One of everything in an org, for tests that go through all methods. */
 export interface World {
@@ -80,9 +87,21 @@ export interface World {
   readonly deployed: Deployment;
   readonly live: Deployment;
   readonly deploying: Deployment;
+  /** An app in a project of its own. It has the secrets `API_KEY` and `SPARE` for previews. */
+  readonly previewed: { readonly repo: Repo; readonly app: App };
+  /** Asked for twice; no worker has looked at it. */
+  readonly asked: Preview;
+  /** Of a fork, and asked for twice: it waits for somebody to approve the commit. */
+  readonly waiting: Preview;
+  /** Its runtime could not be removed. */
+  readonly unstoppable: Preview;
+  /** About `unstoppable`. */
+  readonly message: QueueMessage;
+  /** Of the runtime of `unstoppable`, whose run is over. */
+  readonly lateReport: SignedReport;
 }
 
-/** Makes one of everything; leaves the two projects' journal entries parked. The client's pipelines have to be `worldRunner`. */
+/** Makes one of everything; leaves the two projects' journal entries parked. The client's pipelines have to be `worldRunner`, its previews those of `worldOutside` with forks that are approved. */
 export async function makeWorld(client: Client<unknown>): Promise<World> {
   const plain = await makePlainWorld(client);
   return {
@@ -90,6 +109,7 @@ export async function makeWorld(client: Client<unknown>): Promise<World> {
     ...(await makeEphemeralWorld(client)),
     ...(await makeBuildWorld(client, plain.project.id)),
     ...(await makeDeploymentWorld(client, plain.project.id)),
+    ...(await makePreviewWorld(client)),
   };
 }
 
@@ -104,6 +124,8 @@ export async function makeWorldFor(method: Method, client: Client<unknown>): Pro
       return { ...plain, ...(await makeBuildWorld(client, plain.project.id)) } as World;
     case 'deployments':
       return { ...plain, ...(await makeDeploymentWorld(client, plain.project.id)) } as World;
+    case 'previews':
+      return { ...plain, ...(await makePreviewWorld(client)) } as World;
     default:
       return plain as World;
   }
@@ -148,7 +170,8 @@ type DeploymentWorld = Pick<
   World,
   'repo' | 'spareRepo' | 'app' | 'spareApp' | 'production' | 'preview' | 'deployed' | 'live' | 'deploying'
 >;
-type EphemeralWorld = Omit<World, keyof PlainWorld | keyof BuildWorld | keyof DeploymentWorld>;
+type PreviewWorld = Pick<World, 'previewed' | 'asked' | 'waiting' | 'unstoppable' | 'message' | 'lateReport'>;
+type EphemeralWorld = Omit<World, keyof PlainWorld | keyof BuildWorld | keyof DeploymentWorld | keyof PreviewWorld>;
 
 async function makeEphemeralWorld({ ephemeral }: Client<unknown>): Promise<EphemeralWorld> {
   const { types, instances, stateChanges, secrets } = ephemeral;
@@ -263,5 +286,39 @@ async function makeDeploymentWorld({ deployments }: Client<unknown>, projectId: 
     deployed: await now(deployed),
     live: await now(live),
     deploying,
+  };
+}
+
+async function makePreviewWorld(client: Client<unknown>): Promise<PreviewWorld> {
+  const { previews, deployments } = client;
+  const project = await unwrap(client.projects.create({ name: 'Previewed' }));
+  const repo = await unwrap(deployments.repos.register({ provider: 'github', fullName: 'acme/previewed' }));
+  const app = await unwrap(deployments.apps.create({ projectId: project.id, repoId: repo.id, name: 'Previewed' }));
+  for (const name of ['API_KEY', 'SPARE']) {
+    await unwrap(previews.secrets.set({ appId: app.id, environmentType: 'preview', name, value: 's3cr3t' }));
+  }
+  const ask = (environment: string, digit: string, headRepo = repo.fullName) =>
+    unwrap(previews.create({ appId: app.id, environment, branch: environment, headRepo, sha: commit(digit) }));
+
+  await ask('asked', 'a');
+  const asked = await ask('asked', 'b');
+  await ask('waiting', 'a', 'eve/previewed');
+  const waiting = await ask('waiting', 'b', 'eve/previewed');
+
+  const { id } = await ask('unstoppable', 'a');
+  const message = worldOutside.messages.findLast(({ projectEnvironmentId }) => projectEnvironmentId === id)!;
+  await unwrap(previews.handle(message));
+  await unwrap(previews.stop(id));
+  worldOutside.before('remove', () => {
+    throw Object.assign(new Error('it will not go'), { refused: true });
+  });
+  await unwrap(previews.handle(message));
+  return {
+    previewed: { repo, app },
+    asked,
+    waiting,
+    unstoppable: await unwrap(previews.get(id)),
+    message,
+    lateReport: worldOutside.report(`${id}-1`, { status: 'running' }),
   };
 }

@@ -20,7 +20,7 @@ export function markerOf({ id }: Pick<StoredPreview, 'id'>): string {
 
 /** The comment of a preview, as it is now. Nothing in it was written by the pull request but names, which are quoted. */
 export function commentOf(preview: StoredPreview, appName: string): string {
-  const { status, url, sha, reason, tests, environment } = preview;
+  const { status, url, sha, reason, tests, environment, waitingSha } = preview;
   const rows = [
     ['App', quoted(appName)],
     ['Environment', quoted(environment)],
@@ -28,6 +28,9 @@ export function commentOf(preview: StoredPreview, appName: string): string {
     ...(url !== null && status === 'running' ? [['Address', `<${url.replace(/[<>\s|]/g, encodeURIComponent)}>`]] : []),
     ...(tests === null ? [] : [['Tests', tests]]),
     ['Commit', `\`${sha.slice(0, 12)}\``],
+    ...(waitingSha === null
+      ? []
+      : [['Waiting', `\`${waitingSha.slice(0, 12)}\`, of a fork, for somebody to approve it`]]),
     ...(reason === null ? [] : [['Reason', quoted(reason)]]),
   ];
   return [

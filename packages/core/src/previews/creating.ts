@@ -3,10 +3,11 @@ import { again, command } from '../command.ts';
 import type { Again, Attempt } from '../command.ts';
 import type { ErrorOf } from '../errors.ts';
 import { NotFound } from '../kernel/errors.ts';
+import type { IllegalTransition } from '../kernel/errors.ts';
 import type { CommandOptions, KeyRecord } from '../kernel/idempotency.ts';
 import { err, ok, ResultAsync, safeTry } from '../kernel/result.ts';
 import type { Result } from '../kernel/result.ts';
-import type { Scope } from '../operation.ts';
+import type { Eventually, Scope } from '../operation.ts';
 import type { Loaded } from '../storage/port.ts';
 import { currentOf, expecting, noteOf, send, writeOf } from './changing.ts';
 import { ForkNotAllowed, ManagedElsewhere } from './errors.ts';
@@ -37,7 +38,7 @@ export function create(
   const environment = environmentNameOf(wanted);
   let authenticated = false;
 
-  const attempt = ({ at, change }: Attempt, facts: Facts): ResultAsync<Preview | Again | KeyRecord, CreateFailure> =>
+  const attempt = ({ at, change }: Attempt, facts: Facts) =>
     safeTry(async function* () {
       const { app, repo } = facts;
       if (app === null || repo === null) return err(new NotFound('app', wanted.appId));
@@ -67,7 +68,7 @@ export function create(
       track(scope, known, write.preview);
       await send(scope, write.message);
       return ok(toPreview(write.preview));
-    });
+    }) as Eventually<Preview | Again | KeyRecord, CreateFailure>;
 
   const created = command<'previews.create', Facts, Preview>(
     scope,
@@ -78,7 +79,7 @@ export function create(
       attempt,
     },
   );
-  return new ResultAsync(created as Promise<Result<Preview, CreateFailure>>);
+  return new ResultAsync(created);
 }
 
 /** Untrusted code runs by the host's rule for forks. */

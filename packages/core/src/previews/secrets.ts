@@ -7,7 +7,7 @@ import { NotFound } from '../kernel/errors.ts';
 import { commandOptions } from '../kernel/idempotency.ts';
 import type { CommandOptions } from '../kernel/idempotency.ts';
 import { id } from '../kernel/ids.ts';
-import { err, ok, safeTry } from '../kernel/result.ts';
+import { err, ok, okAsync, safeTry } from '../kernel/result.ts';
 import { method, operation } from '../operation.ts';
 import type { Outcome, Scope } from '../operation.ts';
 import { previewTypes, secretName, secretValue } from './model.ts';
@@ -73,9 +73,13 @@ export class AppSecrets {
         {
           load: (keyId) => storage.previews.secretFacts(org, { appId, type, name }, keyId),
           replay: (kept) => {
-            const [createdAt, updatedAt] = [kept['createdAt'], kept['updatedAt']].map((at) => new Date(at as string));
-            return safeTry(async function* () {
-              return ok({ appId, environmentType: type, name, createdAt: createdAt!, updatedAt: updatedAt! });
+            const [createdAt, updatedAt] = [kept['createdAt'] as string, kept['updatedAt'] as string];
+            return okAsync({
+              appId,
+              environmentType: type,
+              name,
+              createdAt: new Date(createdAt),
+              updatedAt: new Date(updatedAt),
             });
           },
           attempt: ({ at, change }, { app, found }) =>
@@ -129,7 +133,7 @@ export class AppSecrets {
         },
         {
           load: (keyId) => storage.previews.secretFacts(scope.caller.org, { appId, type, name }, keyId),
-          replay: () => Promise.resolve(ok(undefined)),
+          replay: () => okAsync(undefined),
           attempt: ({ change }, { app, found }) =>
             safeTry(async function* () {
               if (found === null) return err(app ? new NotFound('app secret', name) : new NotFound('app', appId));

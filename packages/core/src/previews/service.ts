@@ -39,7 +39,8 @@ import type { Worked } from './worker.ts';
 
 const createInput = previewCommand.safeExtend(commandOptions);
 const approveInput = z.strictObject({ projectEnvironmentId: id, sha, ...changeOptions });
-const forgetInput = z.strictObject({ note: reason, ...changeOptions });
+const note = reason.refine((text) => text.trim() !== '', 'must say what was done');
+const forgetInput = z.strictObject({ note, ...changeOptions });
 const listInput = z.strictObject({ appId: id, status: z.enum(previewStatuses).optional(), ...pageInput });
 const handleOptions = z.strictObject({ signal: z.instanceof(AbortSignal).optional() });
 const reportInput = z.strictObject({ body: z.string().max(65_536), signature: z.string().max(200) });

@@ -1,7 +1,8 @@
 /** What events and reconciling want of previews: that there be one, or that there be none. */
 import type { App } from '../deployments/model.ts';
 import type { StorageFailure } from '../kernel/errors.ts';
-import { err, ok, ResultAsync, safeTry } from '../kernel/result.ts';
+import { err, ok, safeTry } from '../kernel/result.ts';
+import type { ResultAsync } from '../kernel/result.ts';
 import type { Scope } from '../operation.ts';
 import type { Stored } from '../storage/port.ts';
 import { follow } from './changing.ts';
@@ -54,7 +55,7 @@ export function fulfil(scope: Scope, ports: ReadyPreviews, wish: Wish): ResultAs
     .map((): HandledPreview => ({ appId, environment, asked, outcome: 'done' }))
     .orElse((error) => {
       const passes = error.code === 'storage_failure' || error.code === 'stale_version';
-      if (passes || (error.code === 'preview_step_failed' && !error.refused)) return err(error as WishFailure);
+      if (passes || (error.code === 'preview_step_failed' && !error.refused)) return err(error);
       return ok({ appId, environment, asked, outcome: error.code });
     });
 }
