@@ -26,7 +26,7 @@ export async function openCarriers(endpoint = process.env['VIVARIUM_AWS']): Prom
   const { awsKms } = await import('@vivarium/integrations/aws-kms');
   const { sqsQueue, sqsWorker } = await import('@vivarium/integrations/aws-sqs');
 
-  const at = { endpoint, region: 'local', credentials: { accessKeyId: 'local', secretAccessKey: 'local' } };
+  const at = { endpoint, region: 'eu-west-1', credentials: { accessKeyId: 'local', secretAccessKey: 'local' } };
   const [kms, client] = [new KMSClient(at), new SQSClient(at)];
   const { KeyMetadata } = await kms.send(new CreateKeyCommand({}));
   const QueueName = `previews-${Date.now()}.fifo`;

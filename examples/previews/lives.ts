@@ -94,7 +94,7 @@ export class Lives {
 function show(body: string): void {
   const rows = body
     .split('\n')
-    .filter((line) => line.startsWith('|') && !/^\| -/.test(line))
+    .filter((line) => line.startsWith('|') && !line.startsWith('| -'))
     .map((line) =>
       line
         .split('|')

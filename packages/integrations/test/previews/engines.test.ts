@@ -50,6 +50,6 @@ await describeOnEngines(['dynamodb'], ({ name, url }) => {
         },
         { timeout: 30_000, interval: 50 },
       );
-    return { ...made, settle: async () => void (await settle()) };
+    return { ...made, settle };
   });
 });
