@@ -59,6 +59,7 @@ export function dynamodbPreviewReads(table: Table): PreviewReads {
         const app = readApp(item);
         const [project, repo] = [projectKey(orgId, app.projectId), repoKey(orgId, app.repoId)];
         const place = placeInProject(orgId, { ...app, environment: name });
+        let torn = false;
         return settled('the environment', async () => {
           const owners = await table.get(project, repo, place, ...keys);
           const [itsRepo, record] = [owners.of(repo), owners.of(place)];
@@ -69,10 +70,12 @@ export function dynamodbPreviewReads(table: Table): PreviewReads {
 
           const id = textOf(record, 'id');
           const [own, its] = [projectEnvironmentKey(orgId, id), previewKey(orgId, id)];
-          const together = await table.get(own, its, ...keys);
+          const together = torn ? await table.snapshot(own, its, ...keys) : await table.get(own, its, ...keys);
           const [head, preview] = [together.of(own), together.of(its)];
           // Deleted or written between two reads.
-          if (head === null || !belongTogether(head, preview)) return null;
+          const isWhole = head !== null && (torn || belongTogether(head, preview));
+          torn = true;
+          if (!isWhole) return null;
           const environment = readProjectEnvironment(head);
           if (await isOrphan(orgId, environment.managedBy, appId)) {
             await eraseEnvironment(table, orgId, id);
@@ -95,6 +98,7 @@ export function dynamodbPreviewReads(table: Table): PreviewReads {
       table.answer('read', async () => {
         const [own, key, keys] = [projectEnvironmentKey(orgId, id), previewKey(orgId, id), keyOf(orgId, keyId)];
         let before = (await table.get(key)).of(key);
+        let torn = false;
         return settled<Loaded<PreviewFacts>>('the preview', async () => {
           if (before === null) {
             const kept = keyId === undefined ? null : keptUnder(await table.get(...keys), orgId, keyId);
@@ -103,16 +107,22 @@ export function dynamodbPreviewReads(table: Table): PreviewReads {
           const { generation, appId, projectId, repoId, version } = readPreview(before);
           const [app, project, repo] = [appKey(orgId, appId), projectKey(orgId, projectId), repoKey(orgId, repoId)];
           const steps = previewSteps.map((step) => previewStepKey(orgId, id, generation, step));
-          const found = await table.get(own, key, app, project, repo, ...steps, ...keys);
+          const wanted = [own, key, app, project, repo, ...steps, ...keys];
+          // What is written all the time is read at one instant, for twice the units.
+          const found = torn ? await table.snapshot(...wanted) : await table.get(...wanted);
           const [environment, preview, itsApp, itsRepo] = [own, key, app, repo].map((one) => found.of(one)) as Four;
           const kept = keptUnder(found, orgId, keyId);
           if (itsApp === null || !isThere(found.of(project)) || !isThere(itsRepo)) {
             return { value: { found: null, key: kept } };
           }
           before = preview;
-          if (preview === null || environment === null || !belongTogether(environment, preview)) return null;
-          // Written since it was read first: its steps may be those of another run, and what is kept under the key must not be older than what is decided on.
-          if (readPreview(preview).version !== version) return null;
+          if (preview === null || environment === null) return null;
+          // Written between two reads. What is kept under the key must not be older than what is decided on, either.
+          const isWhole = torn || (belongTogether(environment, preview) && integerOf(preview, 'version') === version);
+          // The steps that were read may be those of the run before.
+          const isOfThisRun = readPreview(preview).generation === generation;
+          torn = true;
+          if (!isWhole || !isOfThisRun) return null;
           const facts = {
             preview: readPreview(preview),
             environment: readProjectEnvironment(environment),

@@ -14,6 +14,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildReads, buildWrites } from '../../sql/test/build-calls.ts';
 import { deploymentReads, deploymentWrites } from '../../sql/test/deployment-calls.ts';
 import { ephemeralReads, ephemeralWrites } from '../../sql/test/ephemeral-calls.ts';
+import { countTry, previewReads, previewWrites } from '../../sql/test/preview-calls.ts';
 import { mysqlStorage } from '../src/index.ts';
 import type { MysqlOptions, MysqlStorage } from '../src/index.ts';
 import { database, everyEngine, mysql } from './databases.ts';
@@ -208,19 +209,23 @@ await describeOnEngines(everyEngine, (engine) => {
   const budget = (steps: number) => (isMysql && steps > 1 ? 2 + steps : 1);
 
   describeCounted(engine, 'over a pool', (counted) => {
-    test.each(Object.entries({ ...reads, ...ephemeralReads, ...buildReads, ...deploymentReads }))(
+    test.each(Object.entries({ ...reads, ...ephemeralReads, ...buildReads, ...deploymentReads, ...previewReads }))(
       '%s takes one',
       async (_name, call) => {
         expect(await counted().trips(call)).toBe(1);
       },
     );
 
-    test.each(Object.entries({ ...writes, ...ephemeralWrites, ...buildWrites, ...deploymentWrites }))(
+    test.each(Object.entries({ ...writes, ...ephemeralWrites, ...buildWrites, ...deploymentWrites, ...previewWrites }))(
       '%s takes no more than promised',
       async (_name, [steps, call]) => {
         expect(await counted().trips(call)).toBe(budget(steps));
       },
     );
+
+    test('counting a try takes two: one to see how many there were, and one to count on from there', async () => {
+      expect(await counted().trips(countTry)).toBe(2);
+    });
 
     test('a refused write takes its rollback and one read more', async () => {
       const { storage, trips } = counted();
@@ -318,12 +323,11 @@ await describeOnEngines(mysql, (engine) => {
     engine,
     'in batches',
     (counted) => {
-      test.each(Object.entries({ ...writes, ...ephemeralWrites, ...buildWrites, ...deploymentWrites }))(
-        '%s takes one',
-        async (_name, [, call]) => {
-          expect(await counted().trips(call)).toBe(1);
-        },
-      );
+      test.each(
+        Object.entries({ ...writes, ...ephemeralWrites, ...buildWrites, ...deploymentWrites, ...previewWrites }),
+      )('%s takes one', async (_name, [, call]) => {
+        expect(await counted().trips(call)).toBe(1);
+      });
 
       test('a refused write takes its rollback and one read more', async () => {
         const { storage, trips } = counted();

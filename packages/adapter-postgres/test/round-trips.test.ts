@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildReads, buildWrites } from '../../sql/test/build-calls.ts';
 import { deploymentReads, deploymentWrites } from '../../sql/test/deployment-calls.ts';
 import { ephemeralReads, ephemeralWrites } from '../../sql/test/ephemeral-calls.ts';
+import { countTry, previewReads, previewWrites } from '../../sql/test/preview-calls.ts';
 import { postgresStorage } from '../src/index.ts';
 import type { PostgresStorage } from '../src/index.ts';
 import { database, servers } from './databases.ts';
@@ -221,12 +222,19 @@ await describeOnEngines(servers, (engine) => {
       expect(await once(call)).toEqual([1, 1]);
     });
 
-    const sharedReads = Object.entries({ ...ephemeralReads, ...buildReads, ...deploymentReads });
-    const sharedWrites = Object.entries({ ...ephemeralWrites, ...buildWrites, ...deploymentWrites }).map(
-      ([name, [, call]]) => [name, call] as const,
-    );
+    const sharedReads = Object.entries({ ...ephemeralReads, ...buildReads, ...deploymentReads, ...previewReads });
+    const sharedWrites = Object.entries({
+      ...ephemeralWrites,
+      ...buildWrites,
+      ...deploymentWrites,
+      ...previewWrites,
+    }).map(([name, [, call]]) => [name, call] as const);
     test.each([...sharedReads, ...sharedWrites])('%s takes one', async (_name, call) => {
       expect(await once(call)).toEqual([1, 1]);
+    });
+
+    test('counting a try takes two: one to see how many there were, and one to count on from there', async () => {
+      expect(await once(countTry)).toEqual([2, 2]);
     });
 
     test('a refused write takes one more, to find out why', async () => {
