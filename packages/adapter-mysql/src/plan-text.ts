@@ -100,7 +100,8 @@ function stepText(dialect: Dialect, step: Step): StepText {
     }
     case 'hold': {
       // A plain read would see the row as it was when the transaction began. `LOCK IN SHARE MODE` is how both servers spell it.
-      const text = `SELECT COUNT(*) AS held FROM ${table} WHERE ${conditionsText(step, placeholders)} LOCK IN SHARE MODE`;
+      const lock = step.stays === 'ours' ? 'FOR UPDATE' : 'LOCK IN SHARE MODE';
+      const text = `SELECT COUNT(*) AS held FROM ${table} WHERE ${conditionsText(step, placeholders)} ${lock}`;
       return { text, table: step.table, effect: 'rows' };
     }
     case 'insert': {

@@ -548,14 +548,16 @@ export function migrations(prefix: string, flavour: Flavour): readonly Migration
       name: '0026_project_environments_of_apps',
       breaking: false,
       statements: unlessThere(
-        name('project_environment_app'),
-        `ALTER TABLE ${tableName(prefix, 'project_environments')}
-  ADD KEY ${name('project_environment_of_app')} (managed_by),
-  ADD CONSTRAINT ${name('project_environment_app')} FOREIGN KEY (managed_by) REFERENCES ${tableName(prefix, 'apps')} (id) ON DELETE CASCADE`,
+        prefix,
+        'project_environments',
+        'project_environment_of_app',
+        // No foreign key to the app: with one, MySQL 9.7 forgets rows when a project or a repository is deleted, because two cascades come by here. Whoever
+        // makes an environment of an app holds the app, and whoever deletes the app has it alone: then its environments are deleted before it.
+        `ADD KEY ${name('project_environment_of_app')} (managed_by)`,
       ),
     },
 
-    // With its app it goes by its environment, which the app manages: another way there would be another order of locks.
+    // With its app it goes by its environment, which the app manages.
     migration('0027', 'previews', [
       `project_environment_id ${id} NOT NULL PRIMARY KEY`,
       'org_id VARCHAR(128) NOT NULL',
@@ -607,7 +609,7 @@ export function migrations(prefix: string, flavour: Flavour): readonly Migration
       `project_environment_id ${id} NOT NULL PRIMARY KEY`,
       'org_id VARCHAR(128) NOT NULL',
       `created_at ${time} NOT NULL`,
-      `CONSTRAINT ${name('preview_runtime')} FOREIGN KEY (project_environment_id) REFERENCES ${tableName(prefix, 'previews')} (project_environment_id)`,
+      `CONSTRAINT ${name('preview_runtime')} FOREIGN KEY (project_environment_id) REFERENCES ${tableName(prefix, 'project_environments')} (id)`,
     ]),
 
     migration('0029', 'preview_commands', [
@@ -617,7 +619,7 @@ export function migrations(prefix: string, flavour: Flavour): readonly Migration
       `created_at ${time} NOT NULL`,
       `updated_at ${time} NOT NULL`,
       `KEY ${name('preview_unsent')} (org_id, project_environment_id)`,
-      `CONSTRAINT ${name('preview_command_owner')} FOREIGN KEY (project_environment_id) REFERENCES ${tableName(prefix, 'previews')} (project_environment_id) ON DELETE CASCADE`,
+      `CONSTRAINT ${name('preview_command_owner')} FOREIGN KEY (project_environment_id) REFERENCES ${tableName(prefix, 'project_environments')} (id) ON DELETE CASCADE`,
     ]),
 
     migration('0030', 'preview_steps', [
@@ -629,7 +631,7 @@ export function migrations(prefix: string, flavour: Flavour): readonly Migration
       `created_at ${time} NOT NULL`,
       `updated_at ${time} NOT NULL`,
       'PRIMARY KEY (project_environment_id, generation, step)',
-      `CONSTRAINT ${name('preview_step_owner')} FOREIGN KEY (project_environment_id) REFERENCES ${tableName(prefix, 'previews')} (project_environment_id) ON DELETE CASCADE`,
+      `CONSTRAINT ${name('preview_step_owner')} FOREIGN KEY (project_environment_id) REFERENCES ${tableName(prefix, 'project_environments')} (id) ON DELETE CASCADE`,
     ]),
 
     migration('0031', 'webhook_deliveries', [
@@ -658,14 +660,20 @@ export function migrations(prefix: string, flavour: Flavour): readonly Migration
 }
 
 /**
- * An ALTER that is safe to repeat: run only where the constraint that it adds is not there. It is one statement, which is done whole or not at all; MySQL cannot say
- * IF NOT EXISTS in it, nor choose between statements outside of a procedure, except like this.
+ * An ALTER that is safe to repeat: run only where the key that it adds is not there. MySQL cannot say IF NOT EXISTS in it, nor choose between statements outside
+ * of a procedure, except like this.
  */
-function unlessThere(constraint: string, alter: string): readonly string[] {
-  const there = `SELECT COUNT(*) FROM information_schema.TABLE_CONSTRAINTS
-  WHERE CONSTRAINT_SCHEMA = DATABASE() AND CONSTRAINT_NAME = '${constraint.replaceAll('`', '')}'`;
+function unlessThere(
+  prefix: string,
+  which: Parameters<typeof tableName>[1],
+  key: string,
+  alteration: string,
+): readonly string[] {
+  const bare = (quoted: string) => quoted.replaceAll('`', '');
+  const there = `SELECT COUNT(*) FROM information_schema.STATISTICS
+  WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = '${bare(tableName(prefix, which))}' AND INDEX_NAME = '${bare(constraintName(prefix, key))}'`;
   return [
-    `SET @vivarium_alter = IF((${there}) = 0, '${alter}', 'DO 0')`,
+    `SET @vivarium_alter = IF((${there}) = 0, 'ALTER TABLE ${tableName(prefix, which)} ${alteration}', 'DO 0')`,
     'PREPARE vivarium_alter FROM @vivarium_alter',
     'EXECUTE vivarium_alter',
     'DEALLOCATE PREPARE vivarium_alter',

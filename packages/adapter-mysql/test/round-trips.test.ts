@@ -89,7 +89,7 @@ const writes: Readonly<Record<string, Write>> = {
     }),
   ],
   'projects.delete': [
-    5,
+    7,
     onProject(async ({ projects }, { project }) => {
       expect(await unwrap(projects.delete({ project, change: changeIn(org) }))).toEqual(done);
     }),

@@ -78,6 +78,8 @@ export function planStatement(dialect: Dialect, plan: Plan): Statement {
   );
 }
 
+const strengths = { undeleted: 'KEY SHARE', unchanged: 'SHARE', ours: 'UPDATE' } as const;
+
 /** What a step asks first: that everything before it was done. */
 function gateOf(steps: readonly Step[], index: number): string | null {
   const before = steps[index - 1];
@@ -115,8 +117,7 @@ function stepText(dialect: Dialect, step: Step, placeholders: Placeholders, gate
       return `DELETE FROM ${table} WHERE ${gated(conditions + owners)} RETURNING 1`;
     }
     case 'hold': {
-      const lock = step.stays === 'undeleted' ? 'FOR KEY SHARE' : 'FOR SHARE';
-      return `SELECT 1 FROM ${table} WHERE ${gated(conditionsText(step, placeholders))} ${lock}`;
+      return `SELECT 1 FROM ${table} WHERE ${gated(conditionsText(step, placeholders))} FOR ${strengths[step.stays]}`;
     }
     case 'insert': {
       const { columns, rows } = rowsText(step, placeholders);

@@ -561,14 +561,14 @@ END $forget$`,
         // Nothing that is deleted takes these rows along, and so nothing is deleted that they hang from.
         `CREATE TABLE ${table('preview_runtimes')} (
   project_environment_id uuid CONSTRAINT vivarium_preview_with_runtime PRIMARY KEY
-    CONSTRAINT vivarium_preview_runtime REFERENCES ${table('previews')} (project_environment_id),
+    CONSTRAINT vivarium_preview_runtime REFERENCES ${table('project_environments')} (id),
   org_id text COLLATE "C" NOT NULL,
   created_at timestamptz(3) NOT NULL
 )`,
 
         `CREATE TABLE ${table('preview_commands')} (
   project_environment_id uuid CONSTRAINT vivarium_preview_command PRIMARY KEY
-    CONSTRAINT vivarium_preview_command_owner REFERENCES ${table('previews')} (project_environment_id) ON DELETE CASCADE,
+    CONSTRAINT vivarium_preview_command_owner REFERENCES ${table('project_environments')} (id) ON DELETE CASCADE,
   org_id text COLLATE "C" NOT NULL,
   sequence integer NOT NULL,
   created_at timestamptz(3) NOT NULL,
@@ -578,7 +578,7 @@ END $forget$`,
 
         `CREATE TABLE ${table('preview_steps')} (
   project_environment_id uuid NOT NULL
-    CONSTRAINT vivarium_preview_step_owner REFERENCES ${table('previews')} (project_environment_id) ON DELETE CASCADE,
+    CONSTRAINT vivarium_preview_step_owner REFERENCES ${table('project_environments')} (id) ON DELETE CASCADE,
   org_id text COLLATE "C" NOT NULL,
   generation integer NOT NULL,
   step text COLLATE "C" NOT NULL,

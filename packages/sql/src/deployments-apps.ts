@@ -3,6 +3,7 @@ import type { DeploymentRepository } from '@vivarium/core/storage';
 
 import { answer } from './answer.ts';
 import { forgetScope } from './data-keys.ts';
+import { forgetEnvironments } from './deployments-environments.ts';
 import { appColumns, appRow, atVersion, settingsOf, toApp } from './deployments-rows.ts';
 import type { Dialect } from './dialect.ts';
 import { Filtered } from './filtered.ts';
@@ -126,14 +127,22 @@ export function sqlApps(session: Session, statements: ReturnType<typeof appState
         }),
       ),
 
-    /** its data keys → app, and with it its secrets and the environments that it manages (cascade), unless a preview there has a runtime → journal. */
+    /** app → its data keys → the environments that it manages, unless a preview there has a runtime → the app, and with it its secrets (cascade) → journal. */
     deleteApp: ({ app, change }) =>
       answer(() =>
         write<'not_found' | 'stale' | 'has_live_previews'>(session, change, {
           name: planName('deployments.deleteApp', change),
           orgId: change.orgId,
           steps: [
+            {
+              do: 'hold',
+              table: 'apps',
+              stays: 'ours',
+              where: { org_id: change.orgId, id: app.id, version: app.version },
+              else: 'stale',
+            },
             forgetScope(change.orgId, { type: 'app', id: app.id }),
+            forgetEnvironments(change.orgId, { managed_by: app.id }),
             {
               do: 'delete',
               table: 'apps',

@@ -3,6 +3,7 @@ import type { DeploymentRepository } from '@vivarium/core/storage';
 
 import { answer } from './answer.ts';
 import { forgetApps } from './data-keys.ts';
+import { forgetEnvironments } from './deployments-environments.ts';
 import { atVersion, registrationOf, repoColumns, repoRow, toRepo } from './deployments-rows.ts';
 import type { Dialect } from './dialect.ts';
 import { pageOf, read } from './read.ts';
@@ -118,14 +119,22 @@ export function sqlRepos(session: Session, statements: ReturnType<typeof repoSta
         return pageOf(rows, limit, toRepo);
       }),
 
-    /** data keys of its apps → repository, and with it its apps and where they are deployed to (cascade), unless a preview there has a runtime → journal. */
+    /** repository → data keys of its apps → where it is deployed to, unless a preview there has a runtime → the repository, and with it its apps (cascade) → journal. */
     deleteRepo: ({ repo, change }) =>
       answer(() =>
         write<'not_found' | 'stale' | 'has_live_previews'>(session, change, {
           name: planName('deployments.deleteRepo', change),
           orgId: change.orgId,
           steps: [
+            {
+              do: 'hold',
+              table: 'repos',
+              stays: 'ours',
+              where: { org_id: change.orgId, id: repo.id, version: repo.version },
+              else: 'stale',
+            },
             forgetApps(change.orgId, { repo_id: repo.id }),
+            forgetEnvironments(change.orgId, { repo_id: repo.id }),
             {
               do: 'delete',
               table: 'repos',

@@ -71,10 +71,13 @@ export type Owners<T extends Table> = {
   [O in Table]: { readonly column: Column<T>; readonly table: O; readonly where: Conditions<O> };
 }[Table];
 
-/** The row exists, and stays until the write commits: `'undeleted'`, or `'unchanged'` as well. Holders never wait for one another. */
+/**
+ * The row exists, and stays until the write commits: `'undeleted'`, or `'unchanged'` as well. Those who hold it so never wait for one another. `'ours'`: nobody else
+ * holds it either, because it is about to be deleted.
+ */
 export interface Hold<T extends Table, Guard extends string> extends OnTable<T> {
   readonly do: 'hold';
-  readonly stays: 'undeleted' | 'unchanged';
+  readonly stays: 'undeleted' | 'unchanged' | 'ours';
   readonly where: Conditions<T>;
   readonly else: Guard;
 }

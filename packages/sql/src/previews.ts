@@ -3,8 +3,8 @@
  * environment → preview → what hangs from it → deployments.
  *
  * Whatever a preview belongs to takes it along when it is deleted, and must not while the preview has a runtime. That is a foreign key: no deletion reaches
- * the rows of `preview_runtimes`, so each that would have to fails on them. Whoever expects a runtime has locked the environment before, and a deletion has to lock
- * it, too: one of them comes first, and the other one sees what it has done.
+ * the rows of `preview_runtimes`, so that an environment with such a row cannot be deleted. Whoever expects a runtime has locked the environment before, and a
+ * deletion has to lock it, too: one of them comes first, and the other one sees what it has done.
  */
 import { busyPreviewStatuses, previewStatuses, StorageFailure } from '@vivarium/core/storage';
 import type { PreviewRepository, PreviewStatus, PreviewWrite } from '@vivarium/core/storage';
@@ -282,7 +282,7 @@ export function sqlPreviews(session: Session, statements: ReturnType<typeof prev
         throw new StorageFailure(`others keep trying at preview ${id}`, { retryable: true, outcome: 'none' });
       }),
 
-    /** preview, which stays → step. */
+    /** environment, which stays, because the step hangs from it → preview → step. */
     keepStep: (orgId, step) =>
       answer(async () => {
         const where = { org_id: orgId, project_environment_id: step.projectEnvironmentId };
@@ -291,6 +291,13 @@ export function sqlPreviews(session: Session, statements: ReturnType<typeof prev
           name: comments ? 'previews.keepStep+comment' : 'previews.keepStep',
           orgId,
           steps: [
+            {
+              do: 'hold',
+              table: 'project_environments',
+              stays: 'undeleted',
+              where: { org_id: orgId, id: step.projectEnvironmentId },
+              else: 'gone',
+            },
             comments
               ? { do: 'update', table: 'previews', set: { comment_id: step.result }, where, rows: 1, else: 'gone' }
               : { do: 'hold', table: 'previews', stays: 'undeleted', where, else: 'gone' },

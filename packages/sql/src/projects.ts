@@ -4,6 +4,7 @@ import type { Change, ProjectRepository, StoredEnvironment, StoredProject } from
 
 import { answer } from './answer.ts';
 import { forgetApps, forgetScope, insertKey } from './data-keys.ts';
+import { forgetEnvironments } from './deployments-environments.ts';
 import type { Dialect, Row } from './dialect.ts';
 import { environmentRow } from './environments.ts';
 import type { Diagnosis, NewRow, Step } from './plan.ts';
@@ -260,8 +261,8 @@ export function sqlProjects(session: Session, statements: ReturnType<typeof proj
       ),
 
     /**
-     * data keys of its apps, and its own → project, and with it its environments, its apps and where they are deployed to (cascade) → journal. The tree is
-     * neither held nor moved on: children fail the foreign key here, a child on its way in waits for this row and then fails it there, and what goes was
+     * project → data keys of its apps, and its own → where it is deployed to, unless a preview there has a runtime → the project, and with it its environments and its apps
+     * (cascade) → journal. The tree is neither held nor moved on: children fail the foreign key here, a child on its way in waits for this row and then fails it there, and what goes was
      * nobody's ancestor, so that no depth that anybody counted changes. With a child and a runtime below it, it is the server's to say which it meets first.
      */
     delete: ({ project, change }) =>
@@ -270,8 +271,16 @@ export function sqlProjects(session: Session, statements: ReturnType<typeof proj
           name: planName('projects.delete', change),
           orgId: change.orgId,
           steps: [
+            {
+              do: 'hold',
+              table: 'projects',
+              stays: 'ours',
+              where: { org_id: change.orgId, id: project.id, version: project.version },
+              else: 'stale',
+            },
             forgetApps(change.orgId, { project_id: project.id }),
             forgetScope(change.orgId, { type: 'project', id: project.id }),
+            forgetEnvironments(change.orgId, { project_id: project.id }),
             {
               do: 'delete',
               table: 'projects',

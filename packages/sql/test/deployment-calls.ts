@@ -127,7 +127,7 @@ export const deploymentWrites: Readonly<Record<string, Write>> = {
     }),
   ],
   'deployments.deleteRepo': [
-    4,
+    6,
     on(async (port, { repo }) => {
       expect(await unwrap(port.deleteRepo({ repo, change: change() }))).toEqual(done);
     }),
@@ -147,7 +147,7 @@ export const deploymentWrites: Readonly<Record<string, Write>> = {
     }),
   ],
   'deployments.deleteApp': [
-    4,
+    6,
     on(async (port, { app }) => {
       expect(await unwrap(port.deleteApp({ app, change: change() }))).toEqual(done);
     }),

@@ -5,6 +5,7 @@ import type {
   BuildFailure,
   Change,
   Deployment,
+  PreviewWrite,
   Storage,
   Stored,
   StoredBuild,
@@ -30,6 +31,7 @@ import {
   stepValues,
 } from '../src/index.ts';
 import type { Dialect, Engine, Plan, Step } from '../src/index.ts';
+import { messageOf, newPreview, newSecret, newWorld, writing } from './preview-making.ts';
 
 const at = new Date('2026-01-01T00:00:00.000Z');
 
@@ -262,6 +264,13 @@ const movingBuild = (what: Partial<Parameters<Storage['builds']['move']>[0]>): C
     builds.move({ build: build(), ended: null, begun: null, failure: null, expectedVersion: 1, ...what, change: made });
 };
 
+const world = newWorld('o');
+const preview = (hasRuntime = false) => newPreview(world, 'pr-1', { hasRuntime });
+const changingPreview = (what: Partial<PreviewWrite>): Call => {
+  return ({ previews }, made) =>
+    previews.write({ ...writing('o', preview(), what), change: made, expectedVersion: 1, previousBranch: null });
+};
+
 const calls: Readonly<Record<string, Call>> = {
   'projects.create': creating(1, null),
   'projects.create with three': creating(3, null),
@@ -325,16 +334,32 @@ const calls: Readonly<Record<string, Call>> = {
   'deployments.move of one that starts': deploying(true, null),
   'deployments.move of one that goes on': deploying(false, null),
   'deployments.move of one that takes the place of another': deploying(false, deployment()),
+  'previews.create': ({ previews }, made) => previews.create(writing('o', preview(), { change: made })),
+  'previews.create with a run, a runtime and a message': ({ previews }, made) => {
+    const one = preview(true);
+    const deployments = [{ deployment: deployment(), adds: true }];
+    return previews.create(writing('o', one, { deployments, message: messageOf('o', one), change: made }));
+  },
+  'previews.write': changingPreview({}),
+  'previews.write of one that has a runtime': changingPreview({ preview: preview(true) }),
+  'previews.write of a run that ends and one that begins': changingPreview({
+    deployments: [
+      { deployment: deployment(), adds: false },
+      { deployment: deployment(), adds: true },
+    ],
+    message: messageOf('o', preview()),
+  }),
+  'previews.writeSecret': ({ previews }, made) => previews.writeSecret({ secret: newSecret(world, 'A'), change: made }),
+  'previews.writeSecret over a value': ({ previews }, made) =>
+    previews.writeSecret({ secret: newSecret(world, 'A', 2), change: made }),
+  'previews.removeSecret': ({ previews }, made) =>
+    previews.removeSecret({ secret: newSecret(world, 'A'), change: made }),
   'journal.append': ({ journal }, made) => journal.append(made),
 };
 
-/**
- * Owners before what they own. Whoever locks in another order waits for those who wait for him. Data keys come before the owner that they go with: a cascade
- * takes away what says whose they are.
- */
+/** Owners before what they own. Whoever locks in another order waits for those who wait for him. What is deleted is locked first, and goes last. */
 const lockOrder = [
   'org_trees',
-  'data_keys',
   'projects',
   'environments',
   'platforms',
@@ -345,8 +370,13 @@ const lockOrder = [
   'build_failures',
   'repos',
   'apps',
+  'data_keys',
   'project_environments',
+  'previews',
+  'preview_runtimes',
+  'preview_commands',
   'deployments',
+  'app_secrets',
   'journal',
   'journal_queue',
   'idempotency_keys',
@@ -364,7 +394,8 @@ describe.each(Object.entries(calls))('the plan of %s', (_name, call) => {
   const planned = async (withKey: boolean) => (await plansOf((storage) => call(storage, change(withKey))))[0]!;
 
   test('locks owners before what they own, and writes its key last', async () => {
-    const ranks = stepsOf(await planned(true)).map(({ table }) => lockOrder.indexOf(table));
+    const tables = new Set(stepsOf(await planned(true)).map(({ table }) => table));
+    const ranks = [...tables].map((table) => lockOrder.indexOf(table));
     expect(ranks).toEqual([...ranks].sort((a, b) => a - b));
     expect(ranks).not.toContain(-1);
     expect(ranks.at(-1)).toBe(lockOrder.indexOf('idempotency_keys'));

@@ -114,8 +114,8 @@ export const previewWrites: Readonly<Record<string, Write>> = {
       expect(await unwrap(port.write({ ...command, expectedVersion: 1, previousBranch: null }))).toEqual(done);
     }),
   ],
-  'previews.keepStep': [2, on((port, made) => unwrap(port.keepStep(org, stepOf(made, 'runtime'))))],
-  'previews.keepStep of a comment': [2, on((port, made) => unwrap(port.keepStep(org, stepOf(made, 'comment'))))],
+  'previews.keepStep': [3, on((port, made) => unwrap(port.keepStep(org, stepOf(made, 'runtime'))))],
+  'previews.keepStep of a comment': [3, on((port, made) => unwrap(port.keepStep(org, stepOf(made, 'comment'))))],
   'previews.keepDelivery': [1, on((port) => unwrap(port.keepDelivery(org, randomUUID(), now)))],
   'previews.pruneDeliveries': [1, on((port) => unwrap(port.pruneDeliveries(org, { now, limit: 100 })))],
   'previews.sent': [1, on((port, { message }) => unwrap(port.sent(org, message)))],
