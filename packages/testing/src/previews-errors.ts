@@ -177,7 +177,7 @@ export function testPreviewErrors(suite: Suite): void {
       expect(again).toMatchObject({ duplicate: false });
     });
 
-    test('what follows from a report is decided anew while others are quicker, 16 times; a worker that was overtaken does nothing', async () => {
+    test('what follows from a report is decided anew while others are quicker, 16 times', async () => {
       const { client, org, outside, create, deliver, another, now } = await previewing(suite);
       const preview = await create();
       await deliver();
@@ -196,10 +196,26 @@ export function testPreviewErrors(suite: Suite): void {
       );
       expect(error).toMatchObject({ retryable: true, outcome: 'none' });
       expect(rivals).toBe(1_000 - 17);
+      // Nor does a worker do anything that it has not looked at: the message has to come again.
       const before = { ...outside.calls };
-      expect(await unwrap(slow.handle(messageAbout(org, preview)))).toBe('idle');
-      expect(outside.calls).toEqual({ ...before, send: expect.any(Number) });
+      await refused(slow.handle(messageAbout(org, preview)), 'storage_failure');
+      expect(outside.calls).toEqual(before);
       expect((await now(preview)).status).toBe('running_tests');
+    });
+
+    test('a command that waits, and comes between the look of a worker and its work, is not lost', async () => {
+      const { client, org, outside, create, another, deliver, now } = await previewing(suite);
+      const preview = await create();
+      outside.take(org);
+      let comes = true;
+      const storage = overtaken(suite.harness.storage, async () => {
+        if (comes) await unwrap(client.previews.stop(preview.id));
+        comes = false;
+      });
+      expect(await unwrap(another({ storage }).previews.handle(messageAbout(org, preview)))).toBe('deploying');
+      expect(await now(preview)).toMatchObject({ status: 'stopping' });
+      await deliver();
+      expect(await now(preview)).toMatchObject({ status: 'stopped' });
     });
 
     test.each(['app', 'repository', 'project'] as const)(
