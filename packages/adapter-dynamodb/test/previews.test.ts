@@ -281,6 +281,7 @@ await describeOnEngines(['dynamodb'], (engine) => {
         for (const { id } of previews) {
           expect(unwrap(await stored.facts(org, id)).found).toBe(null);
           expect((await ada.previews.restart(id)).isErr()).toBe(true);
+          expect((await ada.deployments.environments.get(id)).isErr()).toBe(true);
         }
         const long = new Date(Date.now() + 86_400_000);
         const range = { limit: 10, after: null };
@@ -299,6 +300,10 @@ await describeOnEngines(['dynamodb'], (engine) => {
         const again = await ask(next, 1);
         expect(previews.map(({ id }) => id)).not.toContain(again.id);
         expect(unwrap(await ada.previews.list({ appId: next.id })).items.map(({ id }) => id)).toEqual([again.id]);
+        const named = { projectId, repoId, environment: 'pr-2' };
+        expect((await ada.deployments.environments.getByName(named)).isErr()).toBe(true);
+        const own = unwrap(await ada.deployments.environments.ensure(named));
+        expect(own).toMatchObject({ managedBy: null, version: 1 });
 
         unwrap(await later().deployments.apps.delete(next.id));
         unwrap(await ada.projects.delete(projectId));
