@@ -167,6 +167,11 @@ await describeOnEngines(['dynamodb'], (engine) => {
               const run = (await client.previews.get(id)).map(({ generation }) => generation).unwrapOr(0);
               return client.previews.report(outside.report(`${id}-${run}`, { status }));
             };
+            const handle = async () => {
+              let worked: Awaited<ReturnType<Client['previews']['handle']>> | null = null;
+              for (const message of outside.take(org)) worked = await client.previews.handle(message);
+              return worked;
+            };
             const done = await random
               .pick([
                 async () => client.previews.create(wanted),
@@ -178,12 +183,12 @@ await describeOnEngines(['dynamodb'], (engine) => {
                 report('running'),
                 report('running'),
                 report('error'),
-                async () => client.previews.handle(outside.take(org)[0]!),
-                async () => client.previews.handle(outside.take(org)[0]!),
-                async () => client.previews.handle(outside.take(org)[0]!),
+                handle,
+                handle,
+                handle,
                 async () => client.previews.sweep(),
               ])()
-              // A run that no runtime has been made for yet cannot report, and the queue may be empty.
+              // A run that no runtime has been made for yet cannot report.
               .catch(() => null);
             if (done?.isOk() === true) changes++;
           }
