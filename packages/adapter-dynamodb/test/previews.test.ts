@@ -148,6 +148,7 @@ await describeOnEngines(['dynamodb'], (engine) => {
       async () => {
         const app = await makeApp();
         const first = [await ask(app, 1), await ask(app, 2)];
+        await deliver();
         const conflicting = clientAt(engine.url);
         injectConflicts(conflicting, 0.05);
         let left = commands;
@@ -167,14 +168,11 @@ await describeOnEngines(['dynamodb'], (engine) => {
               const run = (await client.previews.get(id)).map(({ generation }) => generation).unwrapOr(0);
               return client.previews.report(outside.report(`${id}-${run}`, { status }));
             };
-            const handle = async () => {
-              let worked: Awaited<ReturnType<Client['previews']['handle']>> | null = null;
-              for (const message of outside.take(org)) worked = await client.previews.handle(message);
-              return worked;
-            };
+            // As if it were delivered again: a worker that others overtake leaves it to the next one.
+            const message = { version: 1, orgId: org, projectEnvironmentId: id, sequence: 1 } as const;
+            const handle = async () => client.previews.handle(message);
             const done = await random
               .pick([
-                async () => client.previews.create(wanted),
                 async () => client.previews.create(wanted),
                 async () => client.previews.restart(id),
                 async () => (random.integer(3) === 0 ? client.previews.stop(id) : client.previews.restart(id)),
@@ -219,8 +217,8 @@ await describeOnEngines(['dynamodb'], (engine) => {
         expect([differences.length, differences[0]]).toEqual([0, undefined]);
         expect(changes).toBeGreaterThan(commands / 4);
         expect(looks).toBeGreaterThan(commands / 10);
-        expect(runs.size).toBeGreaterThan(3);
-        expect(statuses.size).toBeGreaterThan(3);
+        expect(runs.size).toBeGreaterThan(2);
+        expect(statuses.size).toBeGreaterThan(2);
 
         // What is counted is what there is.
         const items = (await bench.items()).filter(({ pk }) => pk!.S!.startsWith(`${org}#`));
