@@ -12,7 +12,6 @@ import type {
 import { readApp } from './app-items.ts';
 import { integer, integerOf, text, textOf, time } from './attributes.ts';
 import type { Item } from './attributes.ts';
-import { eraseEnvironment } from './deployment-erasure.ts';
 import { atMost, either, equal } from './expressions.ts';
 import {
   appKey,
@@ -32,6 +31,7 @@ import {
 } from './keys.ts';
 import type { Key } from './keys.ts';
 import { newestFirst } from './newest-first.ts';
+import { eraseOrphan } from './orphans.ts';
 import { isUp, readMessage, readPreview, readRun, readStep } from './preview-items.ts';
 import { readActive, readProjectEnvironment } from './project-environment-items.ts';
 import { isThere } from './project-items.ts';
@@ -77,10 +77,7 @@ export function dynamodbPreviewReads(table: Table): PreviewReads {
           torn = true;
           if (!isWhole) return null;
           const environment = readProjectEnvironment(head);
-          if (await isOrphan(orgId, environment.managedBy, appId)) {
-            await eraseEnvironment(table, orgId, id);
-            return null;
-          }
+          if (environment.managedBy !== appId && (await eraseOrphan(table, orgId, environment))) return null;
           return {
             value: {
               ...known,
@@ -200,13 +197,6 @@ export function dynamodbPreviewReads(table: Table): PreviewReads {
         return due;
       }),
   };
-
-  /** Whether an environment is managed by an app that is gone, with which it goes. `appId` is one that is there. */
-  async function isOrphan(orgId: string, managedBy: string | null, appId: string): Promise<boolean> {
-    if (managedBy === null || managedBy === appId) return false;
-    const key = appKey(orgId, managedBy);
-    return (await table.get(key)).of(key) === null;
-  }
 
   /** The apps of these items that are there. */
   async function appsOf(orgId: string, items: readonly Item[]): Promise<ReadonlySet<string>> {

@@ -21,6 +21,7 @@ import {
 import type { EnvironmentPlace } from './keys.ts';
 import { countRuntime } from './live-runtimes.ts';
 import { environmentsUnder } from './named-page.ts';
+import { eraseOrphan, isOrphan } from './orphans.ts';
 import {
   environmentItem,
   isAt,
@@ -51,7 +52,13 @@ export function dynamodbProjectEnvironments(table: Table, secrets: Table): Proje
     ensureFacts: (orgId, of, keyId) =>
       table.answer('read', async () => {
         const found = await table.get(...placeAndOwners(orgId, of), ...keyOf(orgId, keyId));
-        return { ...factsIn(found, orgId, of), key: keptUnder(found, orgId, keyId) };
+        const facts = factsIn(found, orgId, of);
+        const isGone = facts.environment !== null && (await eraseOrphan(table, orgId, facts.environment));
+        return {
+          ...facts,
+          environment: isGone ? null : facts.environment,
+          key: keptUnder(found, orgId, keyId),
+        };
       }),
 
     createEnvironment: ({ environment, change }) =>
@@ -97,13 +104,16 @@ export function dynamodbProjectEnvironments(table: Table, secrets: Table): Proje
         const key = projectEnvironmentKey(orgId, id);
         const found = await table.get(key, ...keyOf(orgId, keyId));
         const item = found.of(key);
-        return { found: item && readProjectEnvironment(item), key: keptUnder(found, orgId, keyId) };
+        const environment = item && readProjectEnvironment(item);
+        const isGone = environment !== null && (await isOrphan(table, orgId, environment));
+        return { found: isGone ? null : environment, key: keptUnder(found, orgId, keyId) };
       }),
 
     getEnvironmentByName: (orgId, of) =>
       table.answer('read', async () => {
         const found = await table.get(...placeAndOwners(orgId, of));
-        return factsIn(found, orgId, of).environment;
+        const { environment } = factsIn(found, orgId, of);
+        return environment !== null && (await isOrphan(table, orgId, environment)) ? null : environment;
       }),
 
     listByBranch: (orgId, { repoId, branch }, page) =>

@@ -110,6 +110,14 @@ const kinds: Record<string, (org: string, a: string, b: string) => Key> = {
   openDeployment: (org, a) => keys.openDeploymentKey(org, a),
   repoErasure: (org, a) => keys.repoErasureKey(org, a),
   historyErasure: (org, a) => keys.historyErasureKey(org, a),
+  preview: (org, a) => keys.previewKey(org, a),
+  previewStep: (org, a) => keys.previewStepKey(org, a, 7, 'comment'),
+  listedPreview: (org, a, b) => keys.listedPreviewKey(org, a, { createdAt, id: b }),
+  upPreview: (org, a) => keys.upPreviewKey(org, a),
+  message: (org, a) => keys.messageKey(org, a),
+  delivery: (org, a) => keys.deliveryKey(org, a),
+  appSecret: (org, a, b) => keys.appSecretKey(org, a, 'preview', b),
+  appErasure: (org, a) => keys.appErasureKey(org, a),
 };
 const kind = fc.constantFrom(...Object.keys(kinds));
 
@@ -273,6 +281,31 @@ describe('keys', () => {
     expect([...all].sort()).toEqual(all);
     expect(all[0]! >= from && all.at(-1)! <= to).toBe(true);
     expect(newestFirst.filter((sk) => sk >= keys.deploymentSpan('o', 'e', 10).from)).toEqual(newestFirst.slice(2));
+  });
+
+  test('what is left of an environment is all but its own record, and each step of a run has a place', () => {
+    const { from, to } = keys.environmentRestSpan('o', 'e');
+    const steps = (['comment', 'runtime'] as const).flatMap((step) =>
+      [1, 10].map((generation) => keys.previewStepKey('o', 'e', generation, step).sk),
+    );
+    const rest = [keys.deploymentKey('o', 'e', 1).sk, keys.deploymentKey('o', 'e', 1_000).sk, ...steps];
+    for (const sk of rest) expect(sk >= from && sk <= to).toBe(true);
+    expect(new Set(steps).size).toBe(4);
+    expect(rest.map(keys.isDeploymentKey)).toEqual([true, true, false, false, false, false]);
+    expect(keys.projectEnvironmentKey('o', 'e').sk < from).toBe(true);
+    // Whoever reads deployments does not read the preview.
+    const history = keys.deploymentSpan('o', 'e', null);
+    expect(keys.previewKey('o', 'e').sk > history.to).toBe(true);
+  });
+
+  test('the secrets of a type stand together', () => {
+    fc.assert(
+      fc.property(fc.constantFrom('preview', 'production'), fc.stringMatching(/^[A-Za-z0-9_-]{1,9}$/), (type, name) => {
+        const { sk } = keys.appSecretKey('o', 'a', type, name);
+        const spans = (['preview', 'production'] as const).map((one) => keys.appSecretSpan('o', 'a', one));
+        expect(spans.map(({ from, to }) => sk > from && sk < to)).toEqual([type === 'preview', type === 'production']);
+      }),
+    );
   });
 
   test('behind a prefix is behind every key that begins with it', () => {

@@ -148,6 +148,7 @@ await describeOnEngines(['dynamodb'], (engine) => {
       async () => {
         const app = await makeApp();
         const first = [await ask(app, 1), await ask(app, 2)];
+        await deliver();
         const conflicting = clientAt(engine.url);
         injectConflicts(conflicting, 0.05);
         let left = commands;
@@ -167,9 +168,11 @@ await describeOnEngines(['dynamodb'], (engine) => {
               const run = (await client.previews.get(id)).map(({ generation }) => generation).unwrapOr(0);
               return client.previews.report(outside.report(`${id}-${run}`, { status }));
             };
+            // As if it were delivered again: a worker that others overtake leaves it to the next one.
+            const message = { version: 1, orgId: org, projectEnvironmentId: id, sequence: 1 } as const;
+            const handle = async () => client.previews.handle(message);
             const done = await random
               .pick([
-                async () => client.previews.create(wanted),
                 async () => client.previews.create(wanted),
                 async () => client.previews.restart(id),
                 async () => (random.integer(3) === 0 ? client.previews.stop(id) : client.previews.restart(id)),
@@ -178,12 +181,12 @@ await describeOnEngines(['dynamodb'], (engine) => {
                 report('running'),
                 report('running'),
                 report('error'),
-                async () => client.previews.handle(outside.take(org)[0]!),
-                async () => client.previews.handle(outside.take(org)[0]!),
-                async () => client.previews.handle(outside.take(org)[0]!),
+                handle,
+                handle,
+                handle,
                 async () => client.previews.sweep(),
               ])()
-              // A run that no runtime has been made for yet cannot report, and the queue may be empty.
+              // A run that no runtime has been made for yet cannot report.
               .catch(() => null);
             if (done?.isOk() === true) changes++;
           }
@@ -214,8 +217,8 @@ await describeOnEngines(['dynamodb'], (engine) => {
         expect([differences.length, differences[0]]).toEqual([0, undefined]);
         expect(changes).toBeGreaterThan(commands / 4);
         expect(looks).toBeGreaterThan(commands / 10);
-        expect(runs.size).toBeGreaterThan(3);
-        expect(statuses.size).toBeGreaterThan(3);
+        expect(runs.size).toBeGreaterThan(2);
+        expect(statuses.size).toBeGreaterThan(2);
 
         // What is counted is what there is.
         const items = (await bench.items()).filter(({ pk }) => pk!.S!.startsWith(`${org}#`));
@@ -281,6 +284,7 @@ await describeOnEngines(['dynamodb'], (engine) => {
         for (const { id } of previews) {
           expect(unwrap(await stored.facts(org, id)).found).toBe(null);
           expect((await ada.previews.restart(id)).isErr()).toBe(true);
+          expect((await ada.deployments.environments.get(id)).isErr()).toBe(true);
         }
         const long = new Date(Date.now() + 86_400_000);
         const range = { limit: 10, after: null };
@@ -299,6 +303,10 @@ await describeOnEngines(['dynamodb'], (engine) => {
         const again = await ask(next, 1);
         expect(previews.map(({ id }) => id)).not.toContain(again.id);
         expect(unwrap(await ada.previews.list({ appId: next.id })).items.map(({ id }) => id)).toEqual([again.id]);
+        const named = { projectId, repoId, environment: 'pr-2' };
+        expect((await ada.deployments.environments.getByName(named)).isErr()).toBe(true);
+        const own = unwrap(await ada.deployments.environments.ensure(named));
+        expect(own).toMatchObject({ managedBy: null, version: 1 });
 
         unwrap(await later().deployments.apps.delete(next.id));
         unwrap(await ada.projects.delete(projectId));
