@@ -15,6 +15,7 @@ const sources: Check[] = [
   { name: 'documented exports', command: ['node', 'tooling/check/documented.ts'] },
   { name: 'lint', command: ['oxlint', '--format=unix', '.'] },
   { name: 'types', command: ['node_modules/typescript-7/bin/tsc', '--noEmit', '--pretty', 'false'] },
+  { name: 'types that Node strips', command: ['node', 'tooling/check/strippable.ts'] },
   { name: 'errors reference', command: ['node', 'tooling/check/errors-reference.ts'] },
   { name: 'lifecycle diagram', command: ['node', 'tooling/check/lifecycle-diagram.ts'] },
   { name: 'unused code and dependencies', command: ['knip', '--no-progress'] },

@@ -13,6 +13,8 @@ import {
   deploymentLifecycle,
   finalBuildStatuses,
   lifecycle,
+  previewEvents,
+  previewLifecycle,
   stateChangeTypes,
 } from '../../packages/core/src/index.ts';
 import { root } from './run.ts';
@@ -21,6 +23,7 @@ const diagrams: Readonly<Record<string, () => readonly string[]>> = {
   'docs/ephemeral.md': ofInstances,
   'docs/builds.md': ofBuilds,
   'docs/deployments.md': ofDeployments,
+  'docs/previews.md': ofPreviews,
 };
 
 for (const [file, diagram] of Object.entries(diagrams)) {
@@ -74,4 +77,12 @@ function ofDeployments(): string[] {
     }
   }
   return lines;
+}
+
+function ofPreviews(): string[] {
+  const lines = previewEvents.flatMap((event) => {
+    const { from, to } = previewLifecycle[event];
+    return from.map((state) => `  ${state === 'none' ? '[*]' : state} --> ${to}: ${event}`);
+  });
+  return [...lines, '  deleted --> [*]'];
 }

@@ -30,7 +30,7 @@ interface Row {
 
 const noEngine = 'no engine';
 
-/** Counts a run by the engine that a test's title begins with, and tells everything that speaks against it. */
+/** Counts a run by the engine that a test's title begins with (`[engine]`, or `[engine, under which circumstances]`), and tells everything that speaks against it. */
 export function summarize(run: TestRun): Summary {
   const rows = countByEngine(run);
   const troubles = [...endingTroubles(run, rows), ...engineTroubles(run, rows), ...emptyTroubles(run)];
@@ -69,7 +69,7 @@ function countByEngine({ records, asked }: TestRun): Map<string, Row> {
 }
 
 function engineOf(suite: string): string {
-  return /^\[([\w+-]+)\]/.exec(suite)?.[1] ?? noEngine;
+  return /^\[([\w+-]+)[\],]/.exec(suite)?.[1] ?? noEngine;
 }
 
 function recordedErrors({ records }: TestRun): string[] {

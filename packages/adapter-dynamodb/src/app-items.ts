@@ -1,7 +1,7 @@
 import type { App } from '@vivarium/core/storage';
 
 import { integer, integerOf, optionalText, optionalTextOf, present, text, textOf, time, timeOf } from './attributes.ts';
-import type { Item } from './attributes.ts';
+import type { Attributes, Item } from './attributes.ts';
 import { appKey, listedAppKey, projectAppKey, repoAppKey } from './keys.ts';
 import type { Key } from './keys.ts';
 
@@ -11,21 +11,27 @@ export function placesOfApp(orgId: string, app: App): readonly [ofProject: Key, 
   return [projectAppKey(orgId, projectId, repoId), repoAppKey(orgId, repoId, projectId), listedAppKey(orgId, app)];
 }
 
-/** The app at one of its places, or by its id. All of them say all about it. */
+/** The app at one of its places, or by its id. All of them say all about it. Its own item also has counts, which a change of the app leaves alone. */
 export function appItem({ pk, sk }: Key, app: App): Item {
-  const { id, projectId, repoId, name, entrypoint, version, createdAt, updatedAt } = app;
+  const { id, projectId, repoId, createdAt } = app;
   return present({
     pk: text(pk),
     sk: text(sk),
     id: text(id),
     project: text(projectId),
     repo: text(repoId),
+    ...changingAppAttributes(app),
+    createdAt: time(createdAt),
+  });
+}
+
+export function changingAppAttributes({ name, entrypoint, version, updatedAt }: App): Attributes {
+  return {
     name: text(name),
     entrypoint: optionalText(entrypoint),
     version: integer(version),
-    createdAt: time(createdAt),
     updatedAt: time(updatedAt),
-  });
+  };
 }
 
 export function appItems(orgId: string, app: App): readonly Item[] {

@@ -1,12 +1,13 @@
 import { StorageFailure } from '@vivarium/core/storage';
-import type { App, DeploymentRepository } from '@vivarium/core/storage';
+import type { App, DeploymentRepository, Written } from '@vivarium/core/storage';
 
-import { integer, textOf } from './attributes.ts';
+import { integer, integerOf, optionalIntegerOf, textOf } from './attributes.ts';
 import type { Item } from './attributes.ts';
-import { appItem, appItems, placesOfApp, readApp } from './app-items.ts';
-import { keysOf, placesOf } from './data-keys.ts';
-import { appRemoval } from './deployment-erasure.ts';
-import { all, equal, exists, missing } from './expressions.ts';
+import { appItem, appItems, changingAppAttributes, placesOfApp, readApp } from './app-items.ts';
+import { keysEverAdded, keysOf, placesOf } from './data-keys.ts';
+import { appRemoval, eraseHeldByApp } from './deployment-erasure.ts';
+import { eraseLeftovers } from './erasure.ts';
+import { all, equal, exists, missing, without } from './expressions.ts';
 import {
   appDirectory,
   appKey,
@@ -17,15 +18,17 @@ import {
   repoAppSpan,
   repoKey,
 } from './keys.ts';
+import { hasRuntimes, withoutRuntimes } from './live-runtimes.ts';
 import { pageOf } from './named-page.ts';
 import { isThere, projectIsThere } from './project-items.ts';
 import { repoIsThere } from './repo-items.ts';
+import { settled } from './settle.ts';
 import type { Table } from './table.ts';
 import { keptUnder, keyOf, write } from './write.ts';
 
 type Apps = Pick<DeploymentRepository, 'appFacts' | 'createApp' | 'getApp' | 'listApps' | 'writeApp' | 'deleteApp'>;
 
-export function dynamodbApps(table: Table): Apps {
+export function dynamodbApps(table: Table, secrets: Table): Apps {
   return {
     appFacts: (orgId, { projectId, repoId }, keyId) =>
       table.answer('read', async () => {
@@ -93,7 +96,7 @@ export function dynamodbApps(table: Table): Apps {
         return write<'not_found' | 'stale'>(table, change, {
           owners: [key],
           steps: [
-            { put: appItem(key, app), when, else: changed },
+            { update: key, changes: { set: changingAppAttributes(app) }, when, else: changed },
             { put: appItem(ofProject, app), when, else: stale },
             { put: appItem(ofRepo, app), when, else: stale },
             // The list of the org is by name.
@@ -109,18 +112,46 @@ export function dynamodbApps(table: Table): Apps {
 
     deleteApp: ({ app, change }) =>
       table.answer('write', async () => {
-        const { orgId } = change;
-        const dataKeys = await keysOf(table, orgId, { type: 'app', id: app.id });
-        return write<'not_found' | 'stale'>(table, change, {
-          owners: [appKey(orgId, app.id)],
-          steps: [
-            ...appRemoval(orgId, app),
-            ...dataKeys.flatMap((dataKey) => placesOf(orgId, dataKey)).map((remove) => ({ remove })),
-          ],
+        const { orgId, at } = change;
+        const remove = appKey(orgId, app.id);
+        // A data key that is added while its app is deleted must go with it: the app counts those that were ever added, and if the count is another one than
+        // that of the keys that were found, they are looked for again.
+        let counted: number | null = null;
+        const written = await settled('the data keys of the app', async () => {
+          const dataKeys = await keysOf(table, orgId, { type: 'app', id: app.id });
+          const count = counted ?? dataKeys.length;
+          const allFound = count === 0 ? without(keysEverAdded) : equal(keysEverAdded, integer(count));
+          const answer = await write<AppRefusal | 'keys_moved'>(table, change, {
+            owners: [remove],
+            steps: [
+              {
+                remove,
+                when: all(exists, equal('version', integer(app.version)), withoutRuntimes, allFound),
+                else(there) {
+                  if (there === null || integerOf(there, 'version') !== app.version) return changed(there);
+                  if (hasRuntimes(there)) return 'has_live_previews';
+                  counted = optionalIntegerOf(there, keysEverAdded) ?? 0;
+                  return 'keys_moved';
+                },
+              },
+              ...appRemoval(orgId, app, at),
+              ...dataKeys.flatMap((dataKey) => placesOf(orgId, dataKey)).map((key) => ({ remove: key })),
+            ],
+          });
+          if (!answer.done && answer.refused === 'keys_moved') return null;
+          return { value: answer as Written<AppRefusal> };
         });
+        // The app is gone for everybody now, and what it held goes in batches, as that of a project does.
+        if (written.done)
+          await eraseHeldByApp(table, secrets, orgId, app)
+            .then(() => eraseLeftovers(table, secrets, orgId, at))
+            .catch(() => undefined);
+        return written;
       }),
   };
 }
+
+type AppRefusal = 'not_found' | 'stale' | 'has_live_previews';
 
 const positionOf = ({ name, id }: App) => ({ name, id });
 

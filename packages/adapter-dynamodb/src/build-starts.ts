@@ -23,7 +23,7 @@ import type { UsedEntries } from './used-entries.ts';
 import { write } from './write.ts';
 import type { Step } from './write.ts';
 
-export function dynamodbStarts(table: Table, used: UsedEntries): Pick<BuildRepository, 'add'> {
+export function dynamodbStarts(table: Table, secrets: Table, used: UsedEntries): Pick<BuildRepository, 'add'> {
   return {
     add: ({ build, states, failures, change }) =>
       table.answer('write', async () => {
@@ -46,7 +46,7 @@ export function dynamodbStarts(table: Table, used: UsedEntries): Pick<BuildRepos
         await beginImport(table, orgId, build, history, at);
         const commit = [...steps, commitImport(orgId, build)];
         const written = await write<'number_taken' | 'gone' | 'swept'>(table, change, { owners, steps: commit });
-        if (written.done) await eraseLeftovers(table, orgId, at).catch(() => undefined);
+        if (written.done) await eraseLeftovers(table, secrets, orgId, at).catch(() => undefined);
         else await dropImport(table, orgId, build).catch(() => undefined);
         if (!written.done && written.refused === 'swept') return takenForALeftover(build);
         return noted(entries, written as Written<'number_taken' | 'gone'>);

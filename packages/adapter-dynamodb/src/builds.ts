@@ -9,11 +9,11 @@ import { dynamodbStats } from './build-stats.ts';
 import type { Table } from './table.ts';
 import { UsedEntries } from './used-entries.ts';
 
-export function dynamodbBuilds(table: Table): BuildRepository {
+export function dynamodbBuilds(table: Table, secrets: Table): BuildRepository {
   const used = new UsedEntries();
   return {
     ...dynamodbPlans(table, used),
-    ...dynamodbStarts(table, used),
+    ...dynamodbStarts(table, secrets, used),
     ...dynamodbBuildReads(table),
     ...dynamodbBuildMoves(table),
     ...dynamodbFailures(table),

@@ -3,7 +3,7 @@ import type { DataKeyRepository, KeyScope, StoredDataKey } from '@vivarium/core/
 import { integer, integerOf, text, textOf, time, timeOf } from './attributes.ts';
 import type { Item } from './attributes.ts';
 import { all, equal, exists, missing, unequal } from './expressions.ts';
-import { dataKeyDirectory, dataKeyIdKey, dataKeyKey, dataKeySpan, projectKey, typeKey } from './keys.ts';
+import { appKey, dataKeyDirectory, dataKeyIdKey, dataKeyKey, dataKeySpan, projectKey, typeKey } from './keys.ts';
 import type { Key } from './keys.ts';
 import { projectIsThere } from './project-items.ts';
 import type { Action, Range, Table } from './table.ts';
@@ -101,22 +101,17 @@ function rangeOf(orgId: string, scope: KeyScope): Range {
 }
 
 /**
- * What a key is for is there. A type counts the keys that were ever added: whoever deletes it looks for them first, and must have found all of them. What
- * goes with a project is looked for when nothing can be added any more. Apps have no items yet.
+ * What a key is for is there. A type and an app count the keys that were ever added: whoever deletes one looks for them first, and must have found all of
+ * them. What goes with a project is looked for when nothing can be added any more.
  */
 function ownerOf(orgId: string, { type, id }: KeyScope): readonly Action[] {
   if (type === 'project') return [{ check: projectKey(orgId, id), when: projectIsThere }];
-  if (type === 'app') return [];
-  return [
-    {
-      update: typeKey(orgId, id),
-      changes: { add: { [keysEverAdded]: 1 } },
-      when: all(exists, unequal('state', text('deleted'))),
-    },
-  ];
+  const changes = { add: { [keysEverAdded]: 1 } };
+  if (type === 'app') return [{ update: appKey(orgId, id), changes, when: exists }];
+  return [{ update: typeKey(orgId, id), changes, when: all(exists, unequal('state', text('deleted'))) }];
 }
 
-/** An attribute of a type's item. */
+/** An attribute of a type's item, or an app's. */
 export const keysEverAdded = 'dataKeys';
 
 /** The items of a new data key. */

@@ -61,11 +61,11 @@ export function dynamodbDeploymentMoves(table: Table): Moves {
       table.answer('read', async () => {
         const id = deploymentIdKey(orgId, deploymentId);
         const found = await table.get(id, ...keyOf(orgId, keyId));
-        const key = keptUnder(found, orgId, keyId);
         const place = placeIn(orgId, found.of(id));
-        if (place === null) return { found: null, key };
-        // What is decided on a deployment is guarded by its environment's version: both have to be of one instant.
-        const together = await table.snapshot(place.environment, place.deployment);
+        if (place === null) return { found: null, key: keptUnder(found, orgId, keyId) };
+        // What is decided on a deployment is guarded by its environment's version: both have to be of one instant, and what is kept under the key not older.
+        const together = await table.snapshot(place.environment, place.deployment, ...keyOf(orgId, keyId));
+        const key = keptUnder(together, orgId, keyId);
         const [own, item] = [together.of(place.environment), together.of(place.deployment)];
         if (own === null || item === null) return { found: null, key };
         const facts = {

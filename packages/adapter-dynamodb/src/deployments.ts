@@ -6,11 +6,11 @@ import { dynamodbProjectEnvironments } from './project-environments.ts';
 import { dynamodbRepos } from './repos.ts';
 import type { Table } from './table.ts';
 
-export function dynamodbDeployments(table: Table): DeploymentRepository {
+export function dynamodbDeployments(table: Table, secrets: Table): DeploymentRepository {
   return {
-    ...dynamodbRepos(table),
-    ...dynamodbApps(table),
-    ...dynamodbProjectEnvironments(table),
+    ...dynamodbRepos(table, secrets),
+    ...dynamodbApps(table, secrets),
+    ...dynamodbProjectEnvironments(table, secrets),
     ...dynamodbDeploymentMoves(table),
   };
 }

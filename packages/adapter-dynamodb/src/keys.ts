@@ -13,6 +13,8 @@ import type {
   KeyScope,
   NamedPosition,
   NewestPosition,
+  PreviewStep,
+  PreviewType,
   StoredProjectEnvironment,
 } from '@vivarium/core/storage';
 
@@ -358,7 +360,8 @@ export const repoDirectory = (orgId: string): string => `${escape(orgId)}#RD`;
 
 /** An app; its partition also has its data keys. */
 export const appKey = (orgId: string, id: string): Key => ({ pk: appPartition(orgId, id), sk: '#' });
-const appPartition = (orgId: string, id: string): string => `${escape(orgId)}#A#${escape(id)}`;
+/** The key of an app's items, and in the secrets table of its values. */
+export const appPartition = (orgId: string, id: string): string => `${escape(orgId)}#A#${escape(id)}`;
 /** The one app of a project and a repository. */
 export const projectAppKey = (orgId: string, projectId: string, repoId: string): Key => ({
   pk: projectPartition(orgId, projectId),
@@ -439,6 +442,71 @@ export const openDeploymentKey = (orgId: string, id: string): Key => ({
   sk: escape(id),
 });
 export const openDeploymentPartition = (orgId: string): string => `${escape(orgId)}#DO`;
+
+/** A preview, in the partition of its project environment. */
+export const previewKey = (orgId: string, id: string): Key => ({
+  pk: projectEnvironmentPartition(orgId, id),
+  sk: 'P',
+});
+/** A step of a run, behind everything else of its environment. */
+export const previewStepKey = (orgId: string, id: string, generation: number, step: PreviewStep['step']): Key => ({
+  pk: projectEnvironmentPartition(orgId, id),
+  sk: `S#${padded(generation)}#${step}`,
+});
+/** What is left of an environment once its records are gone: its deployments, and the steps of its preview. */
+export const environmentRestSpan = (orgId: string, id: string): Span => ({
+  pk: projectEnvironmentPartition(orgId, id),
+  from: 'D#',
+  to: 'S$',
+});
+export const isDeploymentKey = (sk: string): boolean => sk.startsWith('D#');
+
+/** A preview in the list of its app. */
+export const listedPreviewKey = (orgId: string, appId: string, preview: NewestPosition): Key => ({
+  pk: appPartition(orgId, appId),
+  sk: `PV#${timePlace(preview)}`,
+});
+export const listedPreviewSpan = (orgId: string, appId: string): Span => ({
+  pk: appPartition(orgId, appId),
+  from: 'PV#',
+  to: 'PV$',
+});
+
+/** The org's previews that are neither stopped nor deleted, by id: what a sweep goes through. */
+export const upPreviewKey = (orgId: string, id: string): Key => ({ pk: upPreviewPartition(orgId), sk: escape(id) });
+export const upPreviewPartition = (orgId: string): string => `${escape(orgId)}#PU`;
+
+/** Messages for workers that are not known to have been sent, by project environment. */
+export const messageKey = (orgId: string, environmentId: string): Key => ({
+  pk: messagePartition(orgId),
+  sk: escape(environmentId),
+});
+export const messagePartition = (orgId: string): string => `${escape(orgId)}#PM`;
+
+/** A delivery of a webhook that is remembered. */
+export const deliveryKey = (orgId: string, deliveryId: string): Key => ({
+  pk: `${escape(orgId)}#WH#${escape(deliveryId)}`,
+  sk: '#',
+});
+
+/** In the secrets table. */
+export const appSecretKey = (orgId: string, appId: string, type: PreviewType, name: string): Key => ({
+  pk: appPartition(orgId, appId),
+  sk: `${secretsOfType(type)}${name}`,
+});
+export const appSecretSpan = (orgId: string, appId: string, type: PreviewType): Span => ({
+  pk: appPartition(orgId, appId),
+  from: secretsOfType(type),
+  to: behind(secretsOfType(type)),
+});
+const secretsOfType = (type: PreviewType): string => `S#${type}#`;
+
+/** Apps that are gone, but whose project environments and secrets are still being removed. */
+export const appErasureKey = (orgId: string, appId: string): Key => ({
+  pk: erasurePartition(orgId),
+  sk: `A#${escape(appId)}`,
+});
+export const isAppErasureKey = (sk: string): boolean => sk.startsWith('A#');
 
 /** Repositories that are gone for everybody, but whose items are still being removed. They stand among the projects to be erased, whose keys have no `#`. */
 export const repoErasureKey = (orgId: string, repoId: string): Key => ({

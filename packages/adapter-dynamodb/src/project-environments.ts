@@ -3,13 +3,13 @@ import type { DeploymentRepository, StoredProjectEnvironment } from '@vivarium/c
 
 import { textOf, text } from './attributes.ts';
 import type { Item } from './attributes.ts';
-import { environmentRemoval, eraseHistory } from './deployment-erasure.ts';
+import { environmentRemoval, eraseHistory, managedPreview } from './deployment-erasure.ts';
+import { onBranch } from './environment-branch.ts';
 import { eraseLeftovers } from './erasure.ts';
 import { all, equal, missing } from './expressions.ts';
 import {
   placeInProject,
   placeInRepo,
-  placeOnBranch,
   placesByName,
   placesOnBranch,
   projectEnvironmentKey,
@@ -19,11 +19,11 @@ import {
   repoPartition,
 } from './keys.ts';
 import type { EnvironmentPlace } from './keys.ts';
+import { countRuntime } from './live-runtimes.ts';
 import { environmentsUnder } from './named-page.ts';
 import {
   environmentItem,
   isAt,
-  latestTold,
   listedItem,
   movingAttributes,
   placesOf,
@@ -33,7 +33,6 @@ import { isThere, projectIsThere } from './project-items.ts';
 import { repoIsThere } from './repo-items.ts';
 import type { Found, Table } from './table.ts';
 import { keptUnder, keyOf, write } from './write.ts';
-import type { Step } from './write.ts';
 
 type ProjectEnvironments = Pick<
   DeploymentRepository,
@@ -47,7 +46,7 @@ type ProjectEnvironments = Pick<
   | 'deleteEnvironment'
 >;
 
-export function dynamodbProjectEnvironments(table: Table): ProjectEnvironments {
+export function dynamodbProjectEnvironments(table: Table, secrets: Table): ProjectEnvironments {
   return {
     ensureFacts: (orgId, of, keyId) =>
       table.answer('read', async () => {
@@ -88,7 +87,7 @@ export function dynamodbProjectEnvironments(table: Table): ProjectEnvironments {
           steps: [
             { update: key, changes: { set }, when, else: changed },
             ...stays.map((update) => ({ update, changes: { set }, when, else: stale })),
-            ...(await onBranch(orgId, environment, previousBranch, expectedVersion)),
+            ...(await onBranch(table, orgId, { environment, previousBranch, expectedVersion, told: {} })),
           ],
         });
       }),
@@ -127,48 +126,20 @@ export function dynamodbProjectEnvironments(table: Table): ProjectEnvironments {
     deleteEnvironment: ({ environment, change }) =>
       table.answer('write', async () => {
         const { orgId, at } = change;
+        const preview = await managedPreview(table, orgId, environment);
+        const counted = preview?.hasRuntime === true ? countRuntime(orgId, preview, -1) : [];
         const written = await write<'not_found' | 'stale'>(table, change, {
           owners: [projectEnvironmentKey(orgId, environment.id)],
-          steps: environmentRemoval(orgId, environment, at),
+          steps: [...environmentRemoval(orgId, { environment, preview }, at), ...counted],
         });
         // Without the environment no deployment of it is found any more.
         if (written.done)
           await eraseHistory(table, orgId, environment.id)
-            .then(() => eraseLeftovers(table, orgId, at))
+            .then(() => eraseLeftovers(table, secrets, orgId, at))
             .catch(() => undefined);
         return written;
       }),
   };
-
-  /** Changes the record under the branch, or moves it to another one. Then what it says of the latest deployment goes along. */
-  async function onBranch(
-    orgId: string,
-    environment: StoredProjectEnvironment,
-    previousBranch: string | null,
-    expectedVersion: number,
-  ): Promise<readonly Step<'stale'>[]> {
-    const { branch } = environment;
-    const when = isAt(expectedVersion);
-    const stale = () => 'stale' as const;
-    if (branch === previousBranch) {
-      if (branch === null) return [];
-      const update = placeOnBranch(orgId, branch, environment);
-      return [{ update, changes: { set: movingAttributes(environment) }, when, else: stale }];
-    }
-    const left: Step<'stale'>[] =
-      previousBranch === null ? [] : [{ remove: placeOnBranch(orgId, previousBranch, environment), when, else: stale }];
-    if (branch === null) return left;
-    // Of another version than what this is decided on it may say anything: then nothing is written.
-    const latest = environment.latestDeployment === null ? null : await latestOf(orgId, environment);
-    const put = listedItem(placeOnBranch(orgId, branch, environment), environment, latest);
-    return [...left, { put, when: missing, else: stale }];
-  }
-
-  async function latestOf(orgId: string, environment: StoredProjectEnvironment): Promise<string | null> {
-    const place = placeInProject(orgId, environment);
-    const record = (await table.get(place)).of(place);
-    return record && latestTold(record);
-  }
 }
 
 function placeAndOwners(orgId: string, of: EnvironmentPlace) {
@@ -191,7 +162,7 @@ function changed(there: Item | null): 'not_found' | 'stale' {
 }
 
 /** The same environment is written twice, or two have the same id. */
-function idTaken({ id, projectId, repoId, environment }: StoredProjectEnvironment, there: Item): 'stale' {
+export function idTaken({ id, projectId, repoId, environment }: StoredProjectEnvironment, there: Item): 'stale' {
   const same = [
     [projectId, 'project'],
     [repoId, 'repo'],

@@ -17,13 +17,14 @@ import {
   siblingKey,
   treeKey,
 } from './keys.ts';
+import { withoutRuntimes } from './live-runtimes.ts';
 import { isThere, projectIsThere, projectItem, projectNameItem, readProject, siblingItem } from './project-items.ts';
 import { settled } from './settle.ts';
 import type { Table } from './table.ts';
 import { keptUnder, keyOf, write } from './write.ts';
 import type { Step } from './write.ts';
 
-export function dynamodbProjects(table: Table): ProjectRepository {
+export function dynamodbProjects(table: Table, secrets: Table): ProjectRepository {
   return {
     create: ({ project, environments, dataKey, treeVersion, change }) =>
       table.answer('write', () => {
@@ -185,15 +186,22 @@ export function dynamodbProjects(table: Table): ProjectRepository {
         const key = projectKey(orgId, id);
         const parent = parentProjectId === null ? null : projectKey(orgId, parentProjectId);
         const left = erasureKey(orgId, id);
-        const written = await write<'not_found' | 'stale' | 'has_children'>(table, change, {
+        const written = await write<'not_found' | 'stale' | 'has_children' | 'has_live_previews'>(table, change, {
           owners: [key, ...(parent === null ? [] : [parent])],
           steps: [
             {
               update: key,
               changes: { set: { erasing: time(at) } },
-              when: all(projectIsThere, equal('version', integer(version)), equal('children', integer(0))),
-              else: (there) =>
-                isThere(there) && integerOf(there, 'version') === version ? 'has_children' : changed(there),
+              when: all(
+                projectIsThere,
+                equal('version', integer(version)),
+                equal('children', integer(0)),
+                withoutRuntimes,
+              ),
+              else(there) {
+                if (!isThere(there) || integerOf(there, 'version') !== version) return changed(there);
+                return integerOf(there, 'children') > 0 ? 'has_children' : 'has_live_previews';
+              },
             },
             { remove: projectNameKey(orgId, nameKey), ...claimedBy(id) },
             { remove: siblingKey(orgId, parentProjectId, nameKey) },
@@ -203,8 +211,8 @@ export function dynamodbProjects(table: Table): ProjectRepository {
         });
         // The project is gone for everybody now. Removing what it held may take many requests, and whoever deletes next goes on with it.
         if (written.done)
-          await erase(table, orgId, id)
-            .then(() => eraseLeftovers(table, orgId, at))
+          await erase(table, secrets, orgId, id)
+            .then(() => eraseLeftovers(table, secrets, orgId, at))
             .catch(() => undefined);
         return written;
       }),

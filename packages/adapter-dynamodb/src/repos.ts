@@ -1,12 +1,13 @@
 import { StorageFailure } from '@vivarium/core/storage';
 import type { DeploymentRepository } from '@vivarium/core/storage';
 
-import { integer, text, textOf, time } from './attributes.ts';
+import { integer, integerOf, text, textOf, time } from './attributes.ts';
 import type { Item } from './attributes.ts';
 import { eraseRepo } from './deployment-erasure.ts';
 import { eraseLeftovers } from './erasure.ts';
 import { all, equal, exists, missing } from './expressions.ts';
 import { repoDirectory, repoErasureKey, repoKey, repoNameKey } from './keys.ts';
+import { withoutRuntimes } from './live-runtimes.ts';
 import { isThere } from './project-items.ts';
 import { changingAttributes, readRepo, repoIsThere, repoItem, repoNameItem } from './repo-items.ts';
 import type { Table } from './table.ts';
@@ -17,7 +18,7 @@ type Repos = Pick<
   'getRepoByName' | 'createRepo' | 'writeRepo' | 'getRepo' | 'listRepos' | 'deleteRepo'
 >;
 
-export function dynamodbRepos(table: Table): Repos {
+export function dynamodbRepos(table: Table, secrets: Table): Repos {
   return {
     getRepoByName: (orgId, provider, nameKey, keyId) =>
       table.answer('read', async () => {
@@ -80,14 +81,15 @@ export function dynamodbRepos(table: Table): Repos {
         const { id, provider, nameKey, version } = repo;
         const key = repoKey(orgId, id);
         const left = repoErasureKey(orgId, id);
-        const written = await write<'not_found' | 'stale'>(table, change, {
+        const written = await write<'not_found' | 'stale' | 'has_live_previews'>(table, change, {
           owners: [key],
           steps: [
             {
               update: key,
               changes: { set: { erasing: time(at) } },
-              when: all(repoIsThere, equal('version', integer(version))),
-              else: changed,
+              when: all(repoIsThere, equal('version', integer(version)), withoutRuntimes),
+              else: (there) =>
+                isThere(there) && integerOf(there, 'version') === version ? 'has_live_previews' : changed(there),
             },
             { remove: repoNameKey(orgId, provider, nameKey), when: equal('id', text(id)), else: () => 'stale' },
             { put: { pk: text(left.pk), sk: text(left.sk), id: text(id), since: time(at) } },
@@ -95,8 +97,8 @@ export function dynamodbRepos(table: Table): Repos {
         });
         // The repository is gone for everybody now, and what it held goes in batches, as that of a project does.
         if (written.done)
-          await eraseRepo(table, orgId, id)
-            .then(() => eraseLeftovers(table, orgId, at))
+          await eraseRepo(table, secrets, orgId, id)
+            .then(() => eraseLeftovers(table, secrets, orgId, at))
             .catch(() => undefined);
         return written;
       }),

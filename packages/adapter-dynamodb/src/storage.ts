@@ -11,6 +11,7 @@ import { dynamodbEnvironments } from './environments.ts';
 import { dynamodbEphemeral } from './ephemeral.ts';
 import { dynamodbJournal } from './journal.ts';
 import { migrate, status } from './migrations.ts';
+import { dynamodbPreviews } from './previews.ts';
 import { dynamodbProjects } from './projects.ts';
 import { Table } from './table.ts';
 
@@ -48,12 +49,13 @@ export function dynamodbStorage(options: DynamodbStorageOptions): Storage {
   const secrets = new Table(client, secretsTable);
   return {
     name: 'dynamodb',
-    projects: dynamodbProjects(table),
+    projects: dynamodbProjects(table, secrets),
     environments: dynamodbEnvironments(table),
     ephemeral: dynamodbEphemeral(table, secrets),
     catalog: dynamodbCatalog(table),
-    builds: dynamodbBuilds(table),
-    deployments: dynamodbDeployments(table),
+    builds: dynamodbBuilds(table, secrets),
+    deployments: dynamodbDeployments(table, secrets),
+    previews: dynamodbPreviews(table, secrets),
     journal: dynamodbJournal(table),
     dataKeys: dynamodbDataKeys(table),
     migrate: () => table.answer('write', () => migrate(client, table, secrets)),

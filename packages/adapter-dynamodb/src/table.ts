@@ -22,7 +22,7 @@ import type {
 import { compareBytes, ResultAsync, StorageFailure } from '@vivarium/core/storage';
 import type { Stored } from '@vivarium/core/storage';
 
-import { sizeOf, text } from './attributes.ts';
+import { integerOf, sizeOf, text } from './attributes.ts';
 import type { Item } from './attributes.ts';
 import { cancellationReasons, isConflict, nameOf, toStorageFailure } from './errors.ts';
 import type { CancellationReason, Intent } from './errors.ts';
@@ -275,6 +275,27 @@ export class Table {
       ...p.fields(),
     };
     return this.#conditionally(() => this.#client.send(new UpdateItemCommand(fields)));
+  }
+
+  /** Adds one to a number of an item, provided that the condition holds; what it is then, or `null` when it does not hold. */
+  async increase(key: Key, attribute: string, when: Condition): Promise<number | null> {
+    const p = new Placeholders();
+    const UpdateExpression = updateExpression({ add: { [attribute]: 1 } }, p);
+    const ConditionExpression = when(p);
+    const fields = {
+      TableName: this.name,
+      Key: toAttributes(key),
+      UpdateExpression,
+      ConditionExpression,
+      ReturnValues: 'UPDATED_NEW' as const,
+      ...p.fields(),
+    };
+    let increased: number | null = null;
+    await this.#conditionally(async () => {
+      const { Attributes } = await this.#client.send(new UpdateItemCommand(fields));
+      increased = integerOf(Attributes ?? {}, attribute);
+    });
+    return increased;
   }
 
   /** Deletes one item, provided that the condition holds; `false` when it does not. */

@@ -19,7 +19,7 @@ interface World {
 }
 
 /** The others are measured on worlds of their own, in `ephemeral-readme.test.ts` and its like. */
-type PlainMethod = Exclude<Method, `${'ephemeral' | 'keys' | 'builds' | 'deployments'}.${string}`>;
+type PlainMethod = Exclude<Method, `${'ephemeral' | 'keys' | 'builds' | 'deployments' | 'previews'}.${string}`>;
 
 /** Each method as the table in the README measures it, on a project with a parent and two environments of less than 1 KB each. */
 const calls: Record<PlainMethod, (world: World) => Answer> = {

@@ -50,7 +50,7 @@ export type MysqlStorage = Required<Storage<MysqlTransaction>> & {
 export function mysqlStorage(connection: MysqlStorageConnection, options: MysqlOptions = {}): MysqlStorage {
   checkAlternatives(connection, {
     pool: may(isPool, 'must be a pool of mysql2 or mysql2/promise'),
-    connectionString: may((url) => typeof url === 'string', urlNeeded),
+    connectionString: may(isMysqlUrl, urlNeeded),
   });
   const { pool, connectionString } = connection as { pool?: MysqlPool; connectionString?: string };
   checkOptions(options, {
@@ -76,6 +76,11 @@ export function mysqlStorage(connection: MysqlStorageConnection, options: MysqlO
     close: () => source.close(),
   });
   return { ...storage, migrationSql: ({ flavour }) => migrator.sql(flavour) };
+}
+
+/** By its scheme, which mysql2 does not look at: it would ask a server of another kind. */
+function isMysqlUrl(url: unknown): boolean {
+  return typeof url === 'string' && /^(mysql|mariadb):\/\//i.test(url);
 }
 
 /** Lower case, because servers on some systems fold the names of tables. Short, because names end at 64 characters. */

@@ -40,6 +40,11 @@ export function preparation(prefix: string, flavour: Flavour): string {
 /**
  * Append-only: what was published is never changed. DDL commits at once here, so each migration changes the schema in one statement, and one that is safe to
  * repeat: a process may die between running it and recording it.
+ *
+ * Every foreign key refers to a primary key, never to a unique one. Since MySQL 9.6 (unless `innodb_native_foreign_keys` is on), a deletion locks
+ * the primary key, looks for children, and only then locks the parent's other indexes; an insert locks the index that its foreign key
+ * refers to, and no other. Of a unique key, the insert holds what the deletion has not come to yet: with READ COMMITTED, which locks no gaps, both are
+ * done and the child has no parent, whatever ON DELETE says; with REPEATABLE READ they deadlock. Measured on 9.7.4; MariaDB 10.11 locks first and looks then.
  */
 export function migrations(prefix: string, flavour: Flavour): readonly Migration[] {
   const name = (constraint: string) => constraintName(prefix, constraint);
@@ -302,8 +307,8 @@ export function migrations(prefix: string, flavour: Flavour): readonly Migration
     ]),
 
     migration('0015', 'platforms', [
-      `id ${id} NOT NULL PRIMARY KEY`,
       'org_id VARCHAR(128) NOT NULL',
+      `id ${id} NOT NULL`,
       'name VARCHAR(100) NOT NULL',
       'name_key VARCHAR(300) NOT NULL',
       'display_name VARCHAR(100) NOT NULL',
@@ -313,13 +318,13 @@ export function migrations(prefix: string, flavour: Flavour): readonly Migration
       `created_at ${time} NOT NULL`,
       `updated_at ${time} NOT NULL`,
       updates,
+      'PRIMARY KEY (org_id, id)',
       `UNIQUE KEY ${name('platform_name')} (org_id, name_key)`,
-      `UNIQUE KEY ${name('platform_of_org')} (org_id, id)`,
     ]),
 
     migration('0016', 'os_versions', [
-      `id ${id} NOT NULL PRIMARY KEY`,
       'org_id VARCHAR(128) NOT NULL',
+      `id ${id} NOT NULL`,
       'name VARCHAR(100) NOT NULL',
       'name_key VARCHAR(300) NOT NULL',
       'display_name VARCHAR(100) NOT NULL',
@@ -330,13 +335,13 @@ export function migrations(prefix: string, flavour: Flavour): readonly Migration
       `created_at ${time} NOT NULL`,
       `updated_at ${time} NOT NULL`,
       updates,
+      'PRIMARY KEY (org_id, id)',
       `UNIQUE KEY ${name('os_version_name')} (org_id, name_key)`,
-      `UNIQUE KEY ${name('os_version_of_org')} (org_id, id)`,
     ]),
 
     migration('0017', 'image_types', [
-      `id ${id} NOT NULL PRIMARY KEY`,
       'org_id VARCHAR(128) NOT NULL',
+      `id ${id} NOT NULL`,
       'name VARCHAR(100) NOT NULL',
       'name_key VARCHAR(300) NOT NULL',
       'display_name VARCHAR(100) NOT NULL',
@@ -345,8 +350,8 @@ export function migrations(prefix: string, flavour: Flavour): readonly Migration
       `created_at ${time} NOT NULL`,
       `updated_at ${time} NOT NULL`,
       updates,
+      'PRIMARY KEY (org_id, id)',
       `UNIQUE KEY ${name('image_type_name')} (org_id, name_key)`,
-      `UNIQUE KEY ${name('image_type_of_org')} (org_id, id)`,
     ]),
 
     migration('0018', 'milestone_plans', [

@@ -62,6 +62,7 @@ describe('mysqlStorage', () => {
     ['a pool that is none', 'pool', { pool: { query: () => undefined } }],
     ['no pool at all', '', { pool: undefined }],
     ['a URL that is none', 'connectionString', { connectionString: 'nonsense' }],
+    ['a URL of another database', 'connectionString', { connectionString: 'postgres://user:hunter2@host/db' }],
     ['a URL that is no text', 'connectionString', { connectionString: new URL('mysql://user:hunter2@host/db') }],
     ['a pool and a URL', '', { pool, connectionString: 'mysql://user:hunter2@host/db' }],
     ['another way to connect', 'uri', { uri: 'mysql://user:hunter2@host/db' }],

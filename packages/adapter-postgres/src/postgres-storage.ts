@@ -45,10 +45,7 @@ export function postgresStorage(connection: PostgresConnection, options: Postgre
   checkAlternatives(connection, {
     pool: may(hasMethods('connect'), 'must be a Pool of pg'),
     pglite: may(hasMethods('transaction', 'query'), 'must be a PGlite'),
-    connectionString: may(
-      (url) => typeof url === 'string',
-      'must be a URL: postgres://user:password@host:5432/database',
-    ),
+    connectionString: may(isPostgresUrl, 'must be a URL: postgres://user:password@host:5432/database'),
   });
   checkOptions(options, {
     schema: may(isSchemaName, 'must have 1 to 63 bytes'),
@@ -96,6 +93,11 @@ function linkTo(connection: PostgresConnection): Link {
   const own = new OwnPool((connection as { readonly connectionString: string }).connectionString);
   const pool = () => own.pool();
   return { send: sendOverPool(pool), inTransaction: inTransactionOver(pool), close: () => own.close() };
+}
+
+/** By its scheme alone: pg would read that of another database, and any other text, as a database of PostgreSQL somewhere. */
+function isPostgresUrl(url: unknown): boolean {
+  return typeof url === 'string' && /^postgres(ql)?:\/\//i.test(url);
 }
 
 function isSchemaName(schema: unknown): boolean {

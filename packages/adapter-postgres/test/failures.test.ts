@@ -332,6 +332,8 @@ describe('construction', () => {
     ['a URL by itself', '', connectionString],
     ['a pool that is none', 'pool', { pool: {} }],
     ['a PGlite that is none', 'pglite', { pglite: {} }],
+    ['a URL of another database', 'connectionString', { connectionString: 'mysql://user:hunter2@localhost/db' }],
+    ['a URL that is none', 'connectionString', { connectionString: 'user:hunter2' }],
     ['a URL that is no text', 'connectionString', { connectionString: new URL(connectionString) }],
     ['two ways to connect', '', { pool: { connect: () => undefined }, connectionString }],
     ['another way to connect', 'url', { url: connectionString }],

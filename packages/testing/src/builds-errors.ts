@@ -7,7 +7,7 @@ import { refused } from './answers.ts';
 import { buildsSnapshot, longHistory } from './builds-making.ts';
 import { catalogEntries, catalogOf, failedHistory, packerManifest, referencesIn } from './every-build-call.ts';
 import type { Suite } from './suite.ts';
-import { makeWorldFor } from './world.ts';
+import { makeWorldOf } from './world.ts';
 import type { World } from './world.ts';
 
 type Answer = ResultAsync<unknown, VivariumError>;
@@ -155,7 +155,7 @@ export function testBuildErrors(suite: Suite): void {
 
   async function inNewWorld() {
     const { org, ada } = suite.inNewOrg();
-    return { org, ada, world: await makeWorldFor('builds.start', ada) };
+    return { org, ada, world: await makeWorldOf('builds', ada) };
   }
 
   function clientOn(org: string, storage: Storage<unknown>): Client<unknown> {

@@ -11,7 +11,6 @@ import type {
   ResultAsync,
   VivariumError,
 } from '@vivarium/core';
-import { memoryStorage } from '@vivarium/core/memory';
 import { describe, expect, test } from 'vitest';
 
 import { codeOf, refused } from './answers.ts';
@@ -19,8 +18,7 @@ import { failuresOf, makeReferences, statesOf } from './builds-making.ts';
 import { packerManifest } from './every-build-call.ts';
 import { malformedManifests } from './malformed-build-calls.ts';
 import { fakeClock } from './fake-clock.ts';
-import { allPages, everything } from './paging.ts';
-import { sequentialIds } from './sequential-ids.ts';
+import { allPages, everything, filledAlike } from './paging.ts';
 import type { Suite } from './suite.ts';
 
 const minute = 60_000;
@@ -752,18 +750,12 @@ export function testBuilds(suite: Suite): void {
     };
     /** What memory storage gives is taken for granted here; that each filter gives something, and not everything, is not. */
     const some: Readonly<Record<string, number>> = { 'list of a project that is gone': 0 };
+    const filled = filledAlike(suite, fill);
 
     test.each(Object.keys(lists))(
       '%s: in pages of every size, with the same cursors as memory storage',
       async (name) => {
-        const [org, series] = [suite.newOrg(), suite.newSeries()];
-        const [tested, reference] = await Promise.all(
-          [suite.harness.storage, memoryStorage()].map(async (storage) => {
-            const ports = { clock: fakeClock(), ids: sequentialIds(series) };
-            const client = suite.vivarium({ storage, ...ports }).as({ org, type: 'user', id: 'ada' });
-            return lists[name]!(client, await fill(client, ports.clock.advance));
-          }),
-        );
+        const [tested, reference] = (await filled()).map(({ client, made }) => lists[name]!(client, made));
         const whole = (await allPages(reference!, 100)).flatMap(({ items }) => items);
         expect(whole.length).toBeGreaterThanOrEqual(some[name] ?? 2);
         for (const limit of new Set([1, 2, 3, 5, whole.length, whole.length + 1])) {

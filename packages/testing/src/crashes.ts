@@ -96,8 +96,19 @@ export function describeCrashes(name: string, makeHarness: () => Promise<CrashHa
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
       child.kill('SIGKILL');
       await gone;
-      // A statement that the server was running for it still ends.
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      await quiet();
+    }
+
+    /** A statement that the server was running for it still ends, which may take a while: until two looks in a row show the same. */
+    async function quiet(): Promise<void> {
+      const look = async () => {
+        const { liveInstances } = unwrap(await client().ephemeral.types.get(typeId));
+        return JSON.stringify([liveInstances, await everyInstance()]);
+      };
+      for (let before = '', now = await look(); now !== before;) {
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        [before, now] = [now, await look()];
+      }
     }
 
     async function everyInstance(): Promise<readonly Instance[]> {

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 
 import { refused, tally, together } from './answers.ts';
+import { deploymentWriterOf } from './deployments-stored.ts';
 import { afterMs, changeIn, dataKey, writerOf } from './ephemeral-making.ts';
 import type { Suite } from './suite.ts';
 
@@ -12,18 +13,25 @@ export function testDataKeysPort(suite: Suite): void {
   describe('port of data keys', () => {
     const port = (): DataKeyRepository => suite.harness.storage.dataKeys;
     const everyKey = (org: string) => unwrap(port().list(org, { limit: 100, after: null }));
-    /** Scopes that need nothing that they are for; `kind` is another one of the same id. */
-    const scopes = () => {
-      const id = randomUUID();
-      const app: KeyScope = { type: 'app', id };
-      const kind: KeyScope = { type: 'project', id };
-      const other: KeyScope = { type: 'app', id: randomUUID() };
+    /** An app that is there. */
+    const appIn = async (org: string): Promise<KeyScope> => {
+      const write = deploymentWriterOf(suite.harness.storage, org);
+      const client = suite.vivarium().system(org);
+      const { id: projectId } = await unwrap(client.projects.create({ name: randomUUID() }));
+      const { id: repoId } = await write.repo(`acme/${randomUUID()}`);
+      const { id } = await write.app({ projectId, repoId });
+      return { type: 'app', id };
+    };
+    /** Scopes whose apps are there; `kind` is another one of the same id. */
+    const scopesIn = async (org: string) => {
+      const [app, other] = [await appIn(org), await appIn(org)];
+      const kind: KeyScope = { type: 'project', id: app.id };
       return { app, kind, other };
     };
 
     test('a key is read as it was added, as the newest, by its id and in the list of its scope', async () => {
       const org = suite.newOrg();
-      const scope: KeyScope = { type: 'app', id: randomUUID() };
+      const scope = await appIn(org);
       const key = {
         ...dataKey(scope),
         wrapped: 'w'.repeat(8_192),
@@ -39,7 +47,7 @@ export function testDataKeysPort(suite: Suite): void {
 
     test('generations are in their order, and the newest has the highest number', async () => {
       const org = suite.newOrg();
-      const { app } = scopes();
+      const { app } = await scopesIn(org);
       const keys = [2, 10, 1].map((generation) => dataKey(app, generation));
       for (const key of keys) await unwrap(port().add(org, key));
       const found = await unwrap(port().ofScope(org, app));
@@ -49,7 +57,7 @@ export function testDataKeysPort(suite: Suite): void {
 
     test('of many that add the same generation at once, one does', async () => {
       const org = suite.newOrg();
-      const { app } = scopes();
+      const { app } = await scopesIn(org);
       const other = (await suite.other()).dataKeys;
       const added = await together(20, (index) => unwrap((index % 2 ? other : port()).add(org, dataKey(app, 1))));
       expect(tally(added)).toEqual({ added: 1, taken: 19 });
@@ -58,7 +66,7 @@ export function testDataKeysPort(suite: Suite): void {
 
     test('a key is wrapped anew at its version, by one of many', async () => {
       const org = suite.newOrg();
-      const { app, other } = scopes();
+      const { app, other } = await scopesIn(org);
       const key = dataKey(app);
       await unwrap(port().add(org, key));
       const again = (index: number) => ({
@@ -79,7 +87,7 @@ export function testDataKeysPort(suite: Suite): void {
 
     test('the list has every key of the org, by id, page by page', async () => {
       const org = suite.newOrg();
-      const { app, other } = scopes();
+      const { app, other } = await scopesIn(org);
       const keys = [dataKey(app), dataKey(app, 2), dataKey(app, 3), dataKey(other), dataKey(other, 2)];
       for (const key of keys) await unwrap(port().add(org, key));
       const first = await unwrap(port().list(org, { limit: 3, after: null }));
@@ -94,14 +102,15 @@ export function testDataKeysPort(suite: Suite): void {
 
     test('one key goes, and none of another scope, kind or org', async () => {
       const [org, stranger] = [suite.newOrg(), suite.newOrg()];
-      const { app, kind, other } = scopes();
+      const { app, kind, other } = await scopesIn(org);
       const old = dataKey(app);
       for (const key of [old, dataKey(app, 2), dataKey(other)]) await unwrap(port().add(org, key));
-      await unwrap(port().add(stranger, dataKey(app)));
+      const theirs = await appIn(stranger);
+      await unwrap(port().add(stranger, dataKey(theirs)));
       const left = async () => [
         (await unwrap(port().ofScope(org, app))).length,
         (await unwrap(port().ofScope(org, other))).length,
-        (await unwrap(port().ofScope(stranger, app))).length,
+        (await unwrap(port().ofScope(stranger, theirs))).length,
       ];
       await unwrap(port().remove(stranger, app, old.id));
       await unwrap(port().remove(org, kind, old.id));
@@ -114,7 +123,7 @@ export function testDataKeysPort(suite: Suite): void {
 
     test('nothing is found under another org, scope or kind', async () => {
       const org = suite.newOrg();
-      const { app, kind, other } = scopes();
+      const { app, kind, other } = await scopesIn(org);
       const key = dataKey(app);
       await unwrap(port().add(org, key));
       for (const [where, scope] of [
@@ -174,38 +183,47 @@ export function testDataKeysPort(suite: Suite): void {
       const stranger = suite.newOrg();
       const project = await unwrap(ada.projects.create({ name: 'P' }));
       const type = await unwrap(ada.ephemeral.types.create({ name: 'T' }));
-      await unwrap(ada.projects.create({ name: 'Q' }));
+      const app = await appIn(org);
       const owners: readonly KeyScope[] = [
         { type: 'project', id: project.id },
         { type: 'environment_type', id: type.id },
+        app,
       ];
       const swapped: readonly KeyScope[] = [
         { type: 'project', id: type.id },
         { type: 'environment_type', id: project.id },
+        { type: 'app', id: project.id },
+        { type: 'project', id: app.id },
       ];
       const add = async (where: string, scope: KeyScope) => unwrap(port().add(where, dataKey(scope)));
       for (const scope of owners) expect(await add(stranger, scope)).toBe('not_found');
       for (const scope of swapped) expect(await add(org, scope)).toBe('not_found');
       await unwrap(ada.projects.delete(project.id));
       await unwrap(ada.ephemeral.types.delete(type.id));
+      await unwrap(ada.deployments.apps.delete(app.id));
       for (const scope of owners) expect(await add(org, scope)).toBe('not_found');
       expect((await everyKey(org)).items).toEqual([]);
       expect((await everyKey(stranger)).items).toEqual([]);
     });
 
-    test('one that is added while its project or type is deleted goes with it, at the latest when it is wrapped anew', async () => {
+    test('one that is added while its project, type or app is deleted goes with it, at the latest when it is wrapped anew', async () => {
       const { org, ada } = suite.inNewOrg();
       const other = (await suite.other()).dataKeys;
       for (let round = 0; round < 6; round++) {
         const project = await unwrap(ada.projects.create({ name: `P ${round}` }));
         const type = await unwrap(ada.ephemeral.types.create({ name: `T ${round}` }));
-        const added = together(8, (index) => {
-          const scope: KeyScope =
-            index % 2 ? { type: 'project', id: project.id } : { type: 'environment_type', id: type.id };
-          return unwrap((index < 4 ? other : port()).add(org, dataKey(scope, 1 + index)));
-        });
+        const app = await appIn(org);
+        const owners: readonly KeyScope[] = [
+          { type: 'project', id: project.id },
+          { type: 'environment_type', id: type.id },
+          app,
+        ];
+        const added = together(12, (index) =>
+          unwrap((index < 6 ? other : port()).add(org, dataKey(owners[index % 3]!, 1 + index))),
+        );
         await unwrap(ada.projects.delete(project.id));
         await unwrap(ada.ephemeral.types.delete(type.id));
+        await unwrap(ada.deployments.apps.delete(app.id));
         expect((await added).every((answer) => answer === 'added' || answer === 'not_found')).toBe(true);
       }
       for (const key of (await everyKey(org)).items) {

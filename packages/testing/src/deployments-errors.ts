@@ -8,7 +8,7 @@ import { deploymentsSnapshot } from './deployments-making.ts';
 import { deploymentWriterOf } from './deployments-stored.ts';
 import { commit, nameOf } from './every-deployment-call.ts';
 import type { Suite } from './suite.ts';
-import { makeWorldFor } from './world.ts';
+import { makeWorldOf } from './world.ts';
 import type { World } from './world.ts';
 
 type Answer = ResultAsync<unknown, VivariumError>;
@@ -224,7 +224,7 @@ export function testDeploymentErrors(suite: Suite): void {
 
   async function inNewWorld() {
     const { org, ada } = suite.inNewOrg();
-    return { org, ada, world: await makeWorldFor('deployments.start', ada) };
+    return { org, ada, world: await makeWorldOf('deployments', ada) };
   }
 
   function clientOn(org: string, storage: Storage<unknown>): Client<unknown> {

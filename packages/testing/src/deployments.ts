@@ -17,7 +17,6 @@ import type {
   ResultAsync,
   VivariumError,
 } from '@vivarium/core';
-import { memoryStorage } from '@vivarium/core/memory';
 import { encodeVariables } from '@vivarium/core/storage';
 import { describe, expect, test } from 'vitest';
 
@@ -25,8 +24,7 @@ import { codeOf, refused, tally, together } from './answers.ts';
 import { deploy, historyOf, makeEnvironment } from './deployments-making.ts';
 import { commit } from './every-deployment-call.ts';
 import { fakeClock } from './fake-clock.ts';
-import { allPages, everything } from './paging.ts';
-import { sequentialIds } from './sequential-ids.ts';
+import { allPages, everything, filledAlike } from './paging.ts';
 import type { Suite } from './suite.ts';
 
 const hour = 3_600_000;
@@ -298,15 +296,10 @@ export function testDeployments(suite: Suite): void {
             of.history({ projectEnvironmentId: environmentId, ...page }),
       };
 
+      const filled = filledAlike(suite, fill);
+
       test.each(Object.keys(lists))('%s', async (name) => {
-        const [org, series] = [suite.newOrg(), suite.newSeries()];
-        const [tested, reference] = await Promise.all(
-          [suite.harness.storage, memoryStorage()].map(async (storage) => {
-            const ports = { clock: fakeClock(), ids: sequentialIds(series) };
-            const client = suite.vivarium({ storage, ...ports }).as({ org, type: 'user', id: 'ada' });
-            return lists[name]!(client.deployments, await fill(client));
-          }),
-        );
+        const [tested, reference] = (await filled()).map(({ client, made }) => lists[name]!(client.deployments, made));
         const whole = (await allPages(reference!, 100)).flatMap(({ items }) => items);
         expect(whole.length).toBeGreaterThanOrEqual(6);
         for (let limit = 1; limit <= whole.length + 1; limit++) {

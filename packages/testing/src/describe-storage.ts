@@ -32,28 +32,44 @@ import { testJournal } from './journal.ts';
 import { testKeys } from './keys.ts';
 import { testModel } from './model.ts';
 import { testPaging } from './paging.ts';
+import { testPreviews } from './previews.ts';
+import { testPreviewErrors } from './previews-errors.ts';
+import { testPreviewEvents } from './previews-events.ts';
+import { testPreviewForks } from './previews-forks.ts';
+import { testPreviewLifecycle } from './previews-lifecycle.ts';
 import { testPreviewsPort } from './previews-port.ts';
+import { testPreviewRaces } from './previews-races.ts';
+import { testPreviewReports } from './previews-reports.ts';
 import { testProjects } from './projects.ts';
 import { testRaces } from './races.ts';
 import { testTransactions } from './transactions.ts';
 
-/** In this order; the last one looks back on what all the others did. */
+/**
+ * In this order: first those that look at all that is stored, while that is little; the last one looks back on what all the others did.
+ */
 const themes: readonly ((suite: Suite) => void)[] = [
+  testCanary,
+  testKeys,
+  testEphemeral,
   testFidelity,
   testProjects,
   testEnvironments,
   testPaging,
   testIsolation,
+  testJournal,
   testIdempotency,
   testTransactions,
-  testJournal,
   testDelivery,
-  testEphemeral,
   testBuildCatalog,
   testBuilds,
   testBuildImport,
   testBuildStats,
   testDeployments,
+  testPreviews,
+  testPreviewLifecycle,
+  testPreviewReports,
+  testPreviewEvents,
+  testPreviewForks,
   testDataKeysPort,
   testEphemeralPort,
   testBuildsPort,
@@ -63,12 +79,12 @@ const themes: readonly ((suite: Suite) => void)[] = [
   testEphemeralErrors,
   testBuildErrors,
   testDeploymentErrors,
-  testKeys,
-  testCanary,
+  testPreviewErrors,
   testRaces,
   testBuildRaces,
   testBuildContest,
   testDeploymentRaces,
+  testPreviewRaces,
   testChaos,
   testModel,
   testErrorTable,
@@ -78,8 +94,8 @@ const themes: readonly ((suite: Suite) => void)[] = [
 const overAnotherConnection: readonly ((suite: Suite) => void)[] = [
   testFidelity,
   testPaging,
-  testTransactions,
   testJournal,
+  testTransactions,
   testDelivery,
   testBuildStats,
   testDataKeysPort,
@@ -91,6 +107,7 @@ const overAnotherConnection: readonly ((suite: Suite) => void)[] = [
   testBuildRaces,
   testBuildContest,
   testDeploymentRaces,
+  testPreviewRaces,
   testChaos,
   testModel,
 ];

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 
 import { refused } from './answers.ts';
 import type { Suite } from './suite.ts';
-import { makeWorldFor } from './world.ts';
+import { makeWorldOf } from './world.ts';
 import type { World } from './world.ts';
 
 type Answer = ResultAsync<unknown, VivariumError>;
@@ -219,7 +219,7 @@ export function testEphemeralErrors(suite: Suite): void {
 
   async function inNewWorld() {
     const { org, ada } = suite.inNewOrg();
-    return { org, ada, world: await makeWorldFor('ephemeral.types.create', ada) };
+    return { org, ada, world: await makeWorldOf('ephemeral', ada) };
   }
 }
 

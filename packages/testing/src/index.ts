@@ -26,3 +26,5 @@ export { describeCrashes } from './crashes.ts';
 export type { CrashHarness } from './crashes.ts';
 export { workUntilKilled } from './crash-worker.ts';
 export type { CrashScene } from './crash-worker.ts';
+export { describePreviewDeliveries } from './preview-deliveries.ts';
+export type { DeliveriesSize, OpenStorage } from './preview-deliveries.ts';

@@ -105,7 +105,8 @@ export function testIsolation(suite: Suite): void {
   describe('orgs', () => {
     test('every method finds nothing of another org and changes nothing in it', async () => {
       const base = suite.newOrg();
-      const orgs = ['', '#', '#P', ' ', '%23', '/', '|', ':1', 'A', '🧪'].map((end) => base + end);
+      // One of each kind: a separator, a space that padding would not see, an escape, another case. All the others are in the next test.
+      const orgs = ['', '#P', ' ', '%23', 'A'].map((end) => base + end);
       const clients = orgs.map((org) => suite.vivarium().as({ org, type: 'user', id: 'ada' }));
       const worlds: World[] = [];
       for (const client of clients) worlds.push(await makeWorld(client));

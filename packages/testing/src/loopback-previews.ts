@@ -63,6 +63,8 @@ export interface LoopbackPreviews {
   setHead(headRepo: string, branch: string, sha: string | null): void;
   /** Deletes a comment, as a person can. */
   deleteComment(commentId: string): void;
+  /** What the runtime of this key was made of, there or gone. Throws where there never was one. */
+  made(key: string): LoopbackRuntime['request'];
   /** A report of the runtime of this key, there or gone, signed with its key. Throws where there never was one. */
   report(key: string, report: LoopbackReport): SignedReport;
   /** The next call of this kind waits for `act` before it has its effect. What `act` throws is what the call rejects with, and then there was no effect. */
@@ -95,8 +97,13 @@ export function loopbackPreviews(): LoopbackPreviews {
   const sequences = new Map<string, number>();
   const messages: QueueMessage[] = [];
   const tracked: Parameters<Analytics['track']>[0][] = [];
-  let made = 0;
+  let ids = 0;
 
+  const requestOf = (key: string) => {
+    const runtime = everMade.get(key);
+    if (runtime === undefined) throw new Error(`there never was a runtime of the key ${key}`);
+    return runtime.request;
+  };
   const branchOf = (headRepo: string, branch: string) => `${headRepo.toLowerCase()}#${branch}`;
   const arrange = (when: 'before' | 'after') => (call: LoopbackCall, act: () => unknown) => {
     waiting[when].set(call, [...(waiting[when].get(call) ?? []), act]);
@@ -130,7 +137,7 @@ export function loopbackPreviews(): LoopbackPreviews {
             () => {
               const there =
                 comments.get(commentId ?? '') ?? [...comments.values()].find((comment) => comment.marker === marker);
-              const id = there?.id ?? `comment-${++made}`;
+              const id = there?.id ?? `comment-${++ids}`;
               comments.set(id, { id, repo: repo.fullName, pullRequest, marker, body });
               return { commentId: id };
             },
@@ -140,7 +147,7 @@ export function loopbackPreviews(): LoopbackPreviews {
           called(
             'token',
             () => ({
-              token: new SecretText(`token of ${repo.fullName} ${++made}`),
+              token: new SecretText(`token of ${repo.fullName} ${++ids}`),
               expiresAt: new Date(Date.now() + 3_600_000),
             }),
             signal,
@@ -152,7 +159,7 @@ export function loopbackPreviews(): LoopbackPreviews {
             'create',
             () => {
               const { key } = request;
-              const runtime = runtimes.get(key) ?? { key, runtimeId: `runtime-${++made}`, request };
+              const runtime = runtimes.get(key) ?? { key, runtimeId: `runtime-${++ids}`, request };
               runtimes.set(key, runtime);
               everMade.set(key, runtime);
               return { runtimeId: runtime.runtimeId };
@@ -163,7 +170,7 @@ export function loopbackPreviews(): LoopbackPreviews {
           called(
             'remove',
             () => {
-              for (const runtime of [...runtimes.values()]) {
+              for (const runtime of runtimes.values()) {
                 if (keys.includes(runtime.key) || runtime.runtimeId === runtimeId) runtimes.delete(runtime.key);
               }
             },
@@ -193,12 +200,11 @@ export function loopbackPreviews(): LoopbackPreviews {
       else heads.set(branchOf(headRepo, branch), sha);
     },
     deleteComment: (commentId) => void comments.delete(commentId),
+    made: requestOf,
     report(key, { sequence, ...said }) {
-      const runtime = everMade.get(key);
-      if (runtime === undefined) throw new Error(`there never was a runtime of the key ${key}`);
       const next = sequence ?? (sequences.get(key) ?? 0) + 1;
       sequences.set(key, Math.max(next, sequences.get(key) ?? 0));
-      const { orgId, preview, reportKey } = runtime.request;
+      const { orgId, preview, reportKey } = requestOf(key);
       const { id: projectEnvironmentId, generation } = preview;
       const report: RuntimeReport = { version: 1, orgId, projectEnvironmentId, generation, sequence: next, ...said };
       return signReport(JSON.stringify(report), reportKey.reveal());

@@ -1,5 +1,6 @@
 import type { Method } from '@vivarium/core';
 
+import { pages } from './malformed-arguments.ts';
 import type { MalformedCall } from './malformed-calls.ts';
 
 const id = '00000000-0000-7000-8000-000000000001';
@@ -32,11 +33,6 @@ const made = (input: object): readonly MalformedCall[] => [
   ...keyed(input),
   { args: [{ ...input, expectedVersion: 1 }], path: '' },
   { args: [], path: '' },
-];
-const pages = (input: object): readonly MalformedCall[] => [
-  ...within(input, 'limit', [0, -1, 101, 1.5, '10', null]),
-  ...within(input, 'cursor', [1, '', 'x', 'A'.repeat(5_000)]),
-  { args: [{ ...input, unknown: 1 }], path: '' },
 ];
 const settings = (input: object, ...before: readonly unknown[]): readonly MalformedCall[] => [
   ...within(input, 'description', descriptions, ...before),
@@ -108,7 +104,7 @@ export const malformedEphemeralCalls: Readonly<
     ...made({ name: 'T' }),
   ],
   'ephemeral.types.get': ids('id'),
-  'ephemeral.types.list': pages({}),
+  'ephemeral.types.list': pages({}, 'ephemeral.types', ['a\0b', '\ud800', 7, null]),
   'ephemeral.types.update': [
     ...ids('id', {}),
     ...within({}, 'name', names.slice(1), id),
@@ -152,7 +148,13 @@ export const malformedEphemeralCalls: Readonly<
   'ephemeral.instances.list': [
     ...within({}, 'typeId', wrongIds),
     ...within({ typeId: id }, 'state', [null, '', 'asleep', 'constructor']),
-    ...pages({ typeId: id }),
+    ...pages({ typeId: id }, 'ephemeral.instances', [
+      { nameKey: 'a\0b', id },
+      { nameKey: '\ud800', id },
+      { nameKey: 'i', id: 'x' },
+      { nameKey: 'i' },
+      'i',
+    ]),
   ],
   'ephemeral.instances.extend': [
     ...ids('id', { ttlMs: 1 }),
@@ -173,7 +175,10 @@ export const malformedEphemeralCalls: Readonly<
   'ephemeral.instances.wakeUp': starts,
   'ephemeral.instances.deprovision': starts,
   'ephemeral.stateChanges.get': ids('id'),
-  'ephemeral.stateChanges.list': [...within({}, 'instanceId', wrongIds), ...pages({ instanceId: id })],
+  'ephemeral.stateChanges.list': [
+    ...within({}, 'instanceId', wrongIds),
+    ...pages({ instanceId: id }, 'ephemeral.stateChanges', [0, -1, 1.5, 2_147_483_648, '1', null]),
+  ],
   'ephemeral.stateChanges.cancel': [...ids('id'), ...versioned({}, id)],
   'ephemeral.stateChanges.complete': [
     ...bearers({ result: 'passed' }),

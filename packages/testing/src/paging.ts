@@ -31,6 +31,28 @@ export async function everything<T>(list: (page: PageInput) => ResultAsync<Page<
   return (await allPages(list, 100)).flatMap(({ items }) => items);
 }
 
+/**
+ * Fills the storage under test and memory storage with the same ids and times: once, when it is first asked for, because lists that are
+ * only read can share what they list.
+ */
+export function filledAlike<Made>(
+  suite: Suite,
+  fill: (client: Client<unknown>, advance: (ms: number) => void) => Promise<Made>,
+): () => Promise<readonly { readonly client: Client<unknown>; readonly made: Made }[]> {
+  const both = async () => {
+    const [org, series] = [suite.newOrg(), suite.newSeries()];
+    return Promise.all(
+      [suite.harness.storage, memoryStorage()].map(async (storage) => {
+        const ports = { clock: fakeClock(), ids: sequentialIds(series) };
+        const client = suite.vivarium({ storage, ...ports }).as({ org, type: 'user', id: 'ada' });
+        return { client, made: await fill(client, ports.clock.advance) };
+      }),
+    );
+  };
+  let filled: ReturnType<typeof both> | undefined;
+  return () => (filled ??= both());
+}
+
 /** In the order of their UTF-8 bytes, which is not that of UTF-16: `｡` (U+FF61) comes before `𐐨` (U+10428). */
 const inByteOrder = [
   '-',
@@ -111,17 +133,10 @@ export function testPaging(suite: Suite): void {
         'journal.listParked': (client) => (page) => client.journal.listParked(page),
       };
 
+      const filled = filledAlike(suite, fill);
+
       test.each(Object.keys(lists))('%s', async (name) => {
-        const [org, series] = [suite.newOrg(), suite.newSeries()];
-        const [tested, reference] = await Promise.all(
-          [suite.harness.storage, memoryStorage()].map(async (storage) => {
-            // The same ids and times on both, and many entries of the same millisecond.
-            const ports = { clock: fakeClock(), ids: sequentialIds(series) };
-            const client = suite.vivarium({ storage, ...ports }).as({ org, type: 'user', id: 'ada' });
-            const projectId = await fill(client, ports.clock.advance);
-            return lists[name]!(client, projectId);
-          }),
-        );
+        const [tested, reference] = (await filled()).map(({ client, made }) => lists[name]!(client, made));
         const whole = (await allPages(reference!, 100)).flatMap(({ items }) => items);
         expect(whole.length).toBeGreaterThanOrEqual(6);
         for (let limit = 1; limit <= whole.length + 1; limit++) {

@@ -68,7 +68,13 @@ export function testPreviewsPort(suite: Suite): void {
       const written = { ...preview, run: run.id };
       const asked = { appId: app.id, environment: preview.environment };
       expect(await unwrap(port().askFacts(org, asked))).toEqual({
-        ...{ app, repo, environment: null, preview: null, run: null, active: null, key: null },
+        app,
+        repo,
+        environment: null,
+        preview: null,
+        run: null,
+        active: null,
+        key: null,
       });
       const command: PreviewWrite = {
         preview: written,
@@ -94,7 +100,13 @@ export function testPreviewsPort(suite: Suite): void {
       expect(await unwrap(port().facts(foreign, preview.id, key.id))).toEqual({ found: null, key: null });
       expect(await unwrap(port().facts(org, nowhere, key.id))).toEqual({ found: null, key: kept });
       expect(await unwrap(port().askFacts(foreign, asked))).toEqual({
-        ...{ app: null, repo: null, environment: null, preview: null, run: null, active: null, key: null },
+        app: null,
+        repo: null,
+        environment: null,
+        preview: null,
+        run: null,
+        active: null,
+        key: null,
       });
       expect(await unwrap(port().list(foreign, { appId: app.id }, first))).toBe(null);
       expect(await unwrap(port().list(org, { appId: preview.id }, first))).toBe(null);

@@ -8,7 +8,8 @@ import { deploymentsSnapshot } from './deployments-making.ts';
 import { everyCommand, everyCommandMethod } from './every-call.ts';
 import { previewsSnapshot } from './previews-making.ts';
 import type { Suite } from './suite.ts';
-import { makeWorld } from './world.ts';
+import { makeWorld, makeWorldFor } from './world.ts';
+import type { World } from './world.ts';
 
 /** Work inside the host's own transaction, where the engine has such; where it has none, that is said. */
 export function testTransactions(suite: Suite): void {
@@ -18,27 +19,29 @@ export function testTransactions(suite: Suite): void {
       client: Client<unknown>,
       work: (inside: Client<unknown>) => Promise<'commit' | 'rollback'>,
     ): Promise<boolean> {
+      if (!worksInTransactions(client)) return false;
+      await suite.harness.transaction!((given) => work(client.within(given)));
+      return true;
+    }
+
+    function worksInTransactions(client: Client<unknown>): boolean {
       const { storage, transaction } = suite.harness;
       expect(transaction === undefined, 'the harness opens transactions where the storage works in them').toBe(
         storage.within === undefined,
       );
-      if (transaction === undefined) {
-        expect(() => client.within({})).toThrow(NotConfigured);
-        return false;
-      }
-      await transaction((given) => work(client.within(given)));
-      return true;
+      if (transaction === undefined) expect(() => client.within({})).toThrow(NotConfigured);
+      return transaction !== undefined;
     }
 
     test.each(everyCommandMethod)('%s: is done when the host commits', async (method) => {
       const { org, ada } = suite.inNewOrg();
-      const world = await makeWorld(ada);
+      if (!worksInTransactions(ada)) return;
+      const world = await makeWorldFor(method, ada);
       const entries = await suite.harness.raw.count('journal', org);
-      const ran = await inTransaction(ada, async (inside) => {
+      await inTransaction(ada, async (inside) => {
         await unwrap(everyCommand[method].call(inside, world, { idempotencyKey: 'k' }));
         return 'commit';
       });
-      if (!ran) return;
       expect(await suite.harness.raw.count('journal', org)).toBe(entries + 1);
       expect(await suite.harness.raw.count('keys', org)).toBe(1);
       await unwrap(everyCommand[method].call(ada, world, { idempotencyKey: 'k' }));
@@ -46,38 +49,63 @@ export function testTransactions(suite: Suite): void {
     });
 
     test.each(everyCommandMethod)('%s: leaves nothing when the host rolls back', async (method) => {
-      const { org, ada } = suite.inNewOrg();
-      const world = await makeWorld(ada);
-      const before = await rows(org);
-      const builds = await buildsSnapshot(ada);
-      const deployments = await deploymentsSnapshot(ada);
-      const previews = await previewsSnapshot(ada);
-      const ran = await inTransaction(ada, async (inside) => {
+      if (!worksInTransactions(suite.inNewOrg().ada)) return;
+      const { org, world, before } = await untouched();
+      const ada = suite.vivarium().as({ org, type: 'user', id: 'ada' });
+      await inTransaction(ada, async (inside) => {
         await unwrap(everyCommand[method].call(inside, world, { idempotencyKey: 'k' }));
         return 'rollback';
       });
-      if (!ran) return;
-      expect(await rows(org)).toEqual(before);
-      expect(await unwrap(ada.environments.get(world.staging.ref))).toEqual(world.staging);
-      expect(await unwrap(ada.environments.getDefault(world.project.id))).toEqual(world.development);
-      expect(await unwrap(ada.projects.get(world.child.id))).toEqual(world.child);
-      const { types, instances, stateChanges } = ada.ephemeral;
-      for (const type of [world.type, world.draft, world.cordoned]) {
-        expect(await unwrap(types.get(type.id))).toEqual(type);
-      }
-      for (const instance of [world.blank, world.inUse, world.asleep, world.stuck, world.ended]) {
-        expect(await unwrap(instances.get(instance.id))).toEqual(instance);
-      }
-      expect(await unwrap(stateChanges.get(world.pending.id))).toEqual(world.pending);
-      expect(await buildsSnapshot(ada)).toEqual(builds);
-      expect(await deploymentsSnapshot(ada)).toEqual(deployments);
-      expect(await previewsSnapshot(ada)).toEqual(previews);
-      const password = await unwrap(ada.ephemeral.secrets.read({ ...world.bearer, name: 'PASSWORD' }));
-      expect(password.reveal()).toBe('pa55w0rd');
-      expect(await codeOf(everyCommand[method].other(ada, world, { idempotencyKey: 'k' }))).not.toBe(
-        'idempotency_mismatch',
-      );
+      expect(await everythingIn(ada, org, world)).toEqual(before);
+      // Undone, too: that a secret was read is journalled.
+      await inTransaction(ada, async (inside) => {
+        const password = await unwrap(inside.ephemeral.secrets.read({ ...world.bearer, name: 'PASSWORD' }));
+        expect(password.reveal()).toBe('pa55w0rd');
+        const answer = await codeOf(everyCommand[method].other(inside, world, { idempotencyKey: 'k' }));
+        expect(answer).not.toBe('idempotency_mismatch');
+        return 'rollback';
+      });
     });
+
+    /** One world for all commands that are undone, because each of them has to leave it as it was made. */
+    let shared: ReturnType<typeof makeUntouched> | undefined;
+    const untouched = () => (shared ??= makeUntouched());
+
+    async function makeUntouched() {
+      const { org, ada } = suite.inNewOrg();
+      const world = await makeWorld(ada);
+      const before = await everythingIn(ada, org, world);
+      expect(before).toMatchObject({
+        environments: [world.staging, world.development],
+        child: world.child,
+        types: [world.type, world.draft, world.cordoned],
+        instances: [world.blank, world.inUse, world.asleep, world.stuck, world.ended],
+        pending: world.pending,
+      });
+      return { org, world, before };
+    }
+
+    async function everythingIn(client: Client<unknown>, org: string, world: World) {
+      const { types, instances, stateChanges } = client.ephemeral;
+      const ofAll = <T extends { readonly id: string }, U>(things: readonly T[], get: (id: string) => PromiseLike<U>) =>
+        Promise.all(things.map(({ id }) => get(id)));
+      return {
+        rows: await rows(org),
+        environments: [
+          await unwrap(client.environments.get(world.staging.ref)),
+          await unwrap(client.environments.getDefault(world.project.id)),
+        ],
+        child: await unwrap(client.projects.get(world.child.id)),
+        types: await ofAll([world.type, world.draft, world.cordoned], (id) => unwrap(types.get(id))),
+        instances: await ofAll([world.blank, world.inUse, world.asleep, world.stuck, world.ended], (id) =>
+          unwrap(instances.get(id)),
+        ),
+        pending: await unwrap(stateChanges.get(world.pending.id)),
+        builds: await buildsSnapshot(client),
+        deployments: await deploymentsSnapshot(client),
+        previews: await previewsSnapshot(client),
+      };
+    }
 
     test('deployments that are refused leave the transaction usable, and what is started inside is seen inside', async () => {
       const { ada } = suite.inNewOrg();

@@ -10,7 +10,6 @@ import type {
   EnvironmentType,
   ImageType,
   Instance,
-  Method,
   OsVersion,
   Platform,
   Preview,
@@ -24,6 +23,8 @@ import type {
 } from '@vivarium/core';
 
 import { failedHistory, packerManifest } from './every-build-call.ts';
+import { everyCommand } from './every-call.ts';
+import type { CommandMethod } from './every-call.ts';
 import { commit } from './every-deployment-call.ts';
 import { loopbackPreviews } from './loopback-previews.ts';
 import { recordingRunner } from './pipelines.ts';
@@ -101,37 +102,83 @@ export interface World {
   readonly lateReport: SignedReport;
 }
 
+/** Which parts of a world there are to be. */
+interface Wanted {
+  has(part: keyof World): boolean;
+}
+const everyPart: Wanted = { has: () => true };
+
 /** Makes one of everything; leaves the two projects' journal entries parked. The client's pipelines have to be `worldRunner`, its previews those of `worldOutside` with forks that are approved. */
 export async function makeWorld(client: Client<unknown>): Promise<World> {
-  const plain = await makePlainWorld(client);
+  const projects = await makeProjects(client);
+  const { id } = projects.project;
   return {
-    ...plain,
-    ...(await makeEphemeralWorld(client)),
-    ...(await makeBuildWorld(client, plain.project.id)),
-    ...(await makeDeploymentWorld(client, plain.project.id)),
-    ...(await makePreviewWorld(client)),
-  };
+    ...projects,
+    parkedEntryId: await parkEntries(client),
+    ...(await makeEphemeralParts(client, everyPart)),
+    ...(await makeBuildParts(client, id, everyPart)),
+    ...(await makeDeploymentParts(client, id, everyPart)),
+    ...(await makePreviewParts(client, everyPart)),
+  } as World;
 }
 
-/** A world for one method, with nothing in it that only the methods of other contexts ask for: hundreds of tests begin with one. */
-export async function makeWorldFor(method: Method, client: Client<unknown>): Promise<World> {
-  const plain = await makePlainWorld(client);
-  const [context] = method.split('.');
+/** A world for all methods of one context, and of projects. */
+export async function makeWorldOf(
+  context: 'ephemeral' | 'builds' | 'deployments' | 'previews',
+  client: Client<unknown>,
+): Promise<World> {
+  return makePartsOf(context, client, everyPart);
+}
+
+/** A world for one command, with nothing in it that the command does not ask for: hundreds of tests begin with one. */
+export async function makeWorldFor(method: CommandMethod, client: Client<unknown>): Promise<World> {
+  return makePartsOf(method.split('.')[0]!, client, askedFor(method));
+}
+
+async function makePartsOf(context: string, client: Client<unknown>, wanted: Wanted): Promise<World> {
+  const projects = await makeProjects(client);
+  const { id } = projects.project;
   switch (context) {
     case 'ephemeral':
-      return { ...plain, ...(await makeEphemeralWorld(client)) } as World;
+      return { ...projects, ...(await makeEphemeralParts(client, wanted)) } as World;
     case 'builds':
-      return { ...plain, ...(await makeBuildWorld(client, plain.project.id)) } as World;
+      return { ...projects, ...(await makeBuildParts(client, id, wanted)) } as World;
     case 'deployments':
-      return { ...plain, ...(await makeDeploymentWorld(client, plain.project.id)) } as World;
+      return { ...projects, ...(await makeDeploymentParts(client, id, wanted)) } as World;
     case 'previews':
-      return { ...plain, ...(await makePreviewWorld(client)) } as World;
+      return { ...projects, ...(await makePreviewParts(client, wanted)) } as World;
     default:
-      return plain as World;
+      return projects as World;
   }
 }
 
-async function makePlainWorld(client: Client<unknown>): Promise<PlainWorld> {
+/** What a command reads of a world, in whichever of its two calls: they are made here on nothing, to see. */
+function askedFor(method: CommandMethod): Wanted {
+  const asked = new Set<keyof World>();
+  const anything: object = new Proxy(() => undefined, { get: () => anything, apply: () => anything });
+  const world = new Proxy({} as World, {
+    get: (_target, part) => {
+      asked.add(part as keyof World);
+      return anything;
+    },
+  });
+  const { call, other } = everyCommand[method];
+  for (const send of [call, other]) void send(anything as Client<unknown>, world, {});
+  return asked;
+}
+
+async function parkEntries(client: Client<unknown>): Promise<string> {
+  const refuse = () => {
+    throw new Error('not today');
+  };
+  await unwrap(client.journal.deliver({ handler: refuse, maxAttempts: 1 }));
+  const parked = await unwrap(client.journal.listParked());
+  return parked.items[0]!.entry.id;
+}
+
+async function makeProjects(
+  client: Client<unknown>,
+): Promise<Pick<World, 'project' | 'child' | 'development' | 'staging'>> {
   const project = await unwrap(
     client.projects.create({
       name: 'World',
@@ -149,108 +196,112 @@ async function makePlainWorld(client: Client<unknown>): Promise<PlainWorld> {
       ],
     }),
   );
-  const child = await unwrap(client.projects.create({ name: 'Child', parentProjectId: project.id }));
-  const refuse = () => {
-    throw new Error('not today');
-  };
-  await unwrap(client.journal.deliver({ handler: refuse, maxAttempts: 1 }));
-  const parked = await unwrap(client.journal.listParked());
   return {
     project,
-    child,
+    child: await unwrap(client.projects.create({ name: 'Child', parentProjectId: project.id })),
     development: await unwrap(client.environments.getDefault(project.id)),
     staging: await unwrap(client.environments.getByName(project.id, 'Staging')),
-    parkedEntryId: parked.items[0]!.entry.id,
   };
 }
 
-type PlainWorld = Pick<World, 'project' | 'child' | 'development' | 'staging' | 'parkedEntryId'>;
-type BuildWorld = Pick<World, 'platform' | 'osVersion' | 'imageType' | 'spare' | 'running' | 'failed' | 'failure'>;
-type DeploymentWorld = Pick<
-  World,
-  'repo' | 'spareRepo' | 'app' | 'spareApp' | 'production' | 'preview' | 'deployed' | 'live' | 'deploying'
->;
-type PreviewWorld = Pick<World, 'previewed' | 'asked' | 'waiting' | 'unstoppable' | 'message' | 'lateReport'>;
-type EphemeralWorld = Omit<World, keyof PlainWorld | keyof BuildWorld | keyof DeploymentWorld | keyof PreviewWorld>;
+const actions = stateChangeTypes.map((stateChangeType) => ({ stateChangeType, pipelineYamlName: 'pipeline.yml' }));
 
-async function makeEphemeralWorld({ ephemeral }: Client<unknown>): Promise<EphemeralWorld> {
+async function makeEphemeralParts({ ephemeral }: Client<unknown>, wanted: Wanted): Promise<Partial<World>> {
   const { types, instances, stateChanges, secrets } = ephemeral;
-  const actions = stateChangeTypes.map((stateChangeType) => ({ stateChangeType, pipelineYamlName: 'pipeline.yml' }));
   const access = { writableBy: stateChangeTypes, readableBy: stateChangeTypes };
   const published = async (name: string) => {
     const definitions = ['PASSWORD', 'SPARE'].map((secret) => ({ name: secret, ...access }));
     const { id } = await unwrap(types.create({ name, actions, secrets: definitions }));
     return unwrap(types.publish(id));
   };
+  const parts: Parts = {};
   const { id: typeId } = await published('Type');
-  const { id: cordonedId } = await published('Cordoned');
-  const cordoned = await unwrap(types.cordon(cordonedId));
-  const { id: draftId } = await unwrap(types.create({ name: 'Draft', actions }));
-  const draft = await unwrap(types.update(draftId, { description: 'a draft' }));
+  if (wanted.has('cordoned')) parts.cordoned = await unwrap(types.cordon((await published('Cordoned')).id));
+  if (wanted.has('draft')) {
+    const { id } = await unwrap(types.create({ name: 'Draft', actions }));
+    parts.draft = await unwrap(types.update(id, { description: 'a draft' }));
+  }
 
   const make = (name: string) => unwrap(instances.create({ typeId, name }));
   const end = ({ id }: StateChange, result: 'passed' | 'failed' = 'passed') =>
     unwrap(stateChanges.complete({ stateChangeId: id, token: worldRunner.tokenOf(id), result }));
   const now = ({ id }: Instance) => unwrap(instances.get(id));
 
-  const blank = await unwrap(instances.touch((await make('Blank')).id));
-  const inUse = await make('In use');
-  await end(await unwrap(instances.provision(inUse.id)));
-  const passed = await end(await unwrap(instances.deploy(inUse.id)));
-  const asleep = await make('Asleep');
-  await end(await unwrap(instances.provision(asleep.id)));
-  await end(await unwrap(instances.sleep(asleep.id)));
-  const stuck = await make('Stuck');
-  await end(await unwrap(instances.deprovision(stuck.id)), 'failed');
-  const ended = await make('Ended');
-  await end(await unwrap(instances.deprovision(ended.id)));
-
-  const pending = await unwrap(instances.provision((await make('Changing')).id));
-  const bearer = { stateChangeId: pending.id, token: worldRunner.tokenOf(pending.id) };
-  await unwrap(secrets.write({ ...bearer, name: 'PASSWORD', value: 'pa55w0rd' }));
-  return {
-    type: await unwrap(types.get(typeId)),
-    draft,
-    cordoned,
-    blank,
-    inUse: await now(inUse),
-    asleep: await now(asleep),
-    stuck: await now(stuck),
-    ended: await now(ended),
-    passed,
-    pending,
-    bearer,
-  };
+  if (wanted.has('blank')) parts.blank = await unwrap(instances.touch((await make('Blank')).id));
+  if (wanted.has('inUse') || wanted.has('passed')) {
+    const inUse = await make('In use');
+    await end(await unwrap(instances.provision(inUse.id)));
+    parts.passed = await end(await unwrap(instances.deploy(inUse.id)));
+    parts.inUse = await now(inUse);
+  }
+  if (wanted.has('asleep')) {
+    const asleep = await make('Asleep');
+    await end(await unwrap(instances.provision(asleep.id)));
+    await end(await unwrap(instances.sleep(asleep.id)));
+    parts.asleep = await now(asleep);
+  }
+  if (wanted.has('stuck')) {
+    const stuck = await make('Stuck');
+    await end(await unwrap(instances.deprovision(stuck.id)), 'failed');
+    parts.stuck = await now(stuck);
+  }
+  if (wanted.has('ended')) {
+    const ended = await make('Ended');
+    await end(await unwrap(instances.deprovision(ended.id)));
+    parts.ended = await now(ended);
+  }
+  if (wanted.has('pending') || wanted.has('bearer')) {
+    const pending = await unwrap(instances.provision((await make('Changing')).id));
+    const bearer = { stateChangeId: pending.id, token: worldRunner.tokenOf(pending.id) };
+    await unwrap(secrets.write({ ...bearer, name: 'PASSWORD', value: 'pa55w0rd' }));
+    Object.assign(parts, { pending, bearer });
+  }
+  return { ...parts, type: await unwrap(types.get(typeId)) };
 }
 
-async function makeBuildWorld({ builds }: Client<unknown>, projectId: string): Promise<BuildWorld> {
+async function makeBuildParts({ builds }: Client<unknown>, projectId: string, wanted: Wanted): Promise<Partial<World>> {
   const { platforms, osVersions, imageTypes } = builds.catalog;
   const platform = await unwrap(platforms.create({ name: 'aws', cloudProvider: 'aws', region: 'eu-central-1' }));
   const osVersion = await unwrap(osVersions.create({ name: 'rhel-8.8', osFamily: 'rhel', majorVersion: 8 }));
   const imageType = await unwrap(imageTypes.create({ name: 'base' }));
-  const spares = {
-    platform: await unwrap(platforms.create({ name: 'spare', cloudProvider: 'gcp' })),
-    osVersion: await unwrap(osVersions.create({ name: 'spare', osFamily: 'sles', majorVersion: 15 })),
-    imageType: await unwrap(imageTypes.create({ name: 'spare' })),
-  };
-  const spare = {
-    platform: await unwrap(platforms.update(spares.platform.id, { region: 'europe-west1' })),
-    osVersion: await unwrap(osVersions.update(spares.osVersion.id, { minorVersion: 5 })),
-    imageType: await unwrap(imageTypes.update(spares.imageType.id, { description: 'nobody asked for it' })),
-  };
-  const milestones = Array.from({ length: 21 }, (_, index) => index * 5);
-  await unwrap(builds.milestonePlans.define({ projectId, milestones }));
+  const parts: Parts = { platform, osVersion, imageType };
+  if (wanted.has('spare')) {
+    const spares = {
+      platform: await unwrap(platforms.create({ name: 'spare', cloudProvider: 'gcp' })),
+      osVersion: await unwrap(osVersions.create({ name: 'spare', osFamily: 'sles', majorVersion: 15 })),
+      imageType: await unwrap(imageTypes.create({ name: 'spare' })),
+    };
+    parts.spare = {
+      platform: await unwrap(platforms.update(spares.platform.id, { region: 'europe-west1' })),
+      osVersion: await unwrap(osVersions.update(spares.osVersion.id, { minorVersion: 5 })),
+      imageType: await unwrap(imageTypes.update(spares.imageType.id, { description: 'nobody asked for it' })),
+    };
+  }
+  // Whatever asks for a project may ask for the plan of its builds.
+  if (wanted.has('project')) {
+    const milestones = Array.from({ length: 21 }, (_, index) => index * 5);
+    await unwrap(builds.milestonePlans.define({ projectId, milestones }));
+  }
 
   const references = { projectId, platformId: platform.id, osVersionId: osVersion.id, imageTypeId: imageType.id };
-  const started = await unwrap(builds.start({ buildNumber: 'running-1', ...references }));
-  const running = await unwrap(builds.states.enter(started.id, { state: 5 }));
-  const old = await unwrap(builds.import({ buildNumber: 'failed-1', ...references, ...failedHistory() }));
-  const failed = await unwrap(builds.attachPackerManifest(old.id, packerManifest));
-  const { items } = await unwrap(builds.listFailures({ buildId: failed.id }));
-  return { platform, osVersion, imageType, spare, running, failed, failure: items[0]! };
+  if (wanted.has('running')) {
+    const started = await unwrap(builds.start({ buildNumber: 'running-1', ...references }));
+    parts.running = await unwrap(builds.states.enter(started.id, { state: 5 }));
+  }
+  if (wanted.has('failed') || wanted.has('failure')) {
+    const old = await unwrap(builds.import({ buildNumber: 'failed-1', ...references, ...failedHistory() }));
+    parts.failed = await unwrap(builds.attachPackerManifest(old.id, packerManifest));
+    const { items } = await unwrap(builds.listFailures({ buildId: old.id }));
+    parts.failure = items[0]!;
+  }
+  return parts;
 }
 
-async function makeDeploymentWorld({ deployments }: Client<unknown>, projectId: string): Promise<DeploymentWorld> {
+async function makeDeploymentParts(
+  { deployments }: Client<unknown>,
+  projectId: string,
+  wanted: Wanted,
+): Promise<Partial<World>> {
   const { repos, apps, environments } = deployments;
   const registerTwice = async (fullName: string) => {
     await unwrap(repos.register({ provider: 'github', fullName }));
@@ -258,12 +309,18 @@ async function makeDeploymentWorld({ deployments }: Client<unknown>, projectId: 
   };
   const repo = await registerTwice('acme/shop');
   const spareRepo = await registerTwice('acme/spare');
-  const made = await unwrap(apps.create({ projectId, repoId: repo.id, name: 'Shop' }));
-  const app = await unwrap(apps.update(made.id, { entrypoint: 'apps/shop' }));
-  const spareApp = await unwrap(apps.create({ projectId, repoId: spareRepo.id, name: 'Spare' }));
+  const parts: Parts = { repo, spareRepo };
+  if (wanted.has('app') || wanted.has('spareApp')) {
+    const made = await unwrap(apps.create({ projectId, repoId: repo.id, name: 'Shop' }));
+    parts.app = await unwrap(apps.update(made.id, { entrypoint: 'apps/shop' }));
+    parts.spareApp = await unwrap(apps.create({ projectId, repoId: spareRepo.id, name: 'Spare' }));
+  }
 
   const of = { projectId, repoId: repo.id };
-  const preview = await unwrap(environments.ensure({ ...of, environment: 'pr-42', branch: 'feature' }));
+  if (wanted.has('preview')) {
+    parts.preview = await unwrap(environments.ensure({ ...of, environment: 'pr-42', branch: 'feature' }));
+  }
+  if (!['production', 'deployed', 'live', 'deploying'].some((part) => wanted.has(part as keyof World))) return parts;
   const { id } = await unwrap(environments.ensure({ ...of, environment: 'production', branch: 'main' }));
   const start = (digit: string) =>
     unwrap(deployments.start({ projectEnvironmentId: id, gitRef: 'main', sha: commit(digit) }));
@@ -275,36 +332,32 @@ async function makeDeploymentWorld({ deployments }: Client<unknown>, projectId: 
     await unwrap(deployments.report(deploymentId, { status: 'success', url: 'https://shop.example.com' }));
   }
   const { id: deployingId } = await start('c');
-  const deploying = await unwrap(deployments.report(deployingId, { status: 'running' }));
-  return {
-    repo,
-    spareRepo,
-    app,
-    spareApp,
-    production: await unwrap(environments.get(id)),
-    preview,
-    deployed: await now(deployed),
-    live: await now(live),
-    deploying,
-  };
+  parts.deploying = await unwrap(deployments.report(deployingId, { status: 'running' }));
+  parts.production = await unwrap(environments.get(id));
+  return { ...parts, deployed: await now(deployed), live: await now(live) };
 }
 
-async function makePreviewWorld(client: Client<unknown>): Promise<PreviewWorld> {
-  const { previews, deployments } = client;
-  const project = await unwrap(client.projects.create({ name: 'Previewed' }));
+async function makePreviewParts(client: Client<unknown>, wanted: Wanted): Promise<Partial<World>> {
+  const { previews, deployments, projects } = client;
+  const project = await unwrap(projects.create({ name: 'Previewed' }));
   const repo = await unwrap(deployments.repos.register({ provider: 'github', fullName: 'acme/previewed' }));
   const app = await unwrap(deployments.apps.create({ projectId: project.id, repoId: repo.id, name: 'Previewed' }));
   for (const name of ['API_KEY', 'SPARE']) {
     await unwrap(previews.secrets.set({ appId: app.id, environmentType: 'preview', name, value: 's3cr3t' }));
   }
+  const parts: Parts = { previewed: { repo, app } };
   const ask = (environment: string, digit: string, headRepo = repo.fullName) =>
     unwrap(previews.create({ appId: app.id, environment, branch: environment, headRepo, sha: commit(digit) }));
 
-  await ask('asked', 'a');
-  const asked = await ask('asked', 'b');
-  await ask('waiting', 'a', 'eve/previewed');
-  const waiting = await ask('waiting', 'b', 'eve/previewed');
-
+  if (wanted.has('asked')) {
+    await ask('asked', 'a');
+    parts.asked = await ask('asked', 'b');
+  }
+  if (wanted.has('waiting')) {
+    await ask('waiting', 'a', 'eve/previewed');
+    parts.waiting = await ask('waiting', 'b', 'eve/previewed');
+  }
+  if (!['unstoppable', 'message', 'lateReport'].some((part) => wanted.has(part as keyof World))) return parts;
   const { id } = await ask('unstoppable', 'a');
   const message = worldOutside.messages.findLast(({ projectEnvironmentId }) => projectEnvironmentId === id)!;
   await unwrap(previews.handle(message));
@@ -313,12 +366,9 @@ async function makePreviewWorld(client: Client<unknown>): Promise<PreviewWorld> 
     throw Object.assign(new Error('it will not go'), { refused: true });
   });
   await unwrap(previews.handle(message));
-  return {
-    previewed: { repo, app },
-    asked,
-    waiting,
-    unstoppable: await unwrap(previews.get(id)),
-    message,
-    lateReport: worldOutside.report(`${id}-1`, { status: 'running' }),
-  };
+  const lateReport = worldOutside.report(`${id}-1`, { status: 'running' });
+  return { ...parts, unstoppable: await unwrap(previews.get(id)), message, lateReport };
 }
+
+/** Parts of a world while they are made. */
+type Parts = { -readonly [Part in keyof World]?: World[Part] };

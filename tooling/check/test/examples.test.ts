@@ -12,6 +12,16 @@ const run = promisify(execFile);
 test.each([
   ['quickstart', ['Staging', 'That is the whole of it']],
   ['ephemeral', ['3 got a place; 7 were told', 'sweep: time_out ada', 'has waited long enough']],
+  [
+    'previews',
+    [
+      '200 and 200; 1 comment, 1 runtime',
+      '1 runtime is left',
+      'waits for a person',
+      'a report with another key: 401',
+      'as its description says',
+    ],
+  ],
   ['builds', ['failed at 25: No space left on device', 'completed at 100', '25✗ → 25✗ → 25✗ → 25', 'of 201:']],
 ])('examples/%s', async (name, said) => {
   const main = join(root, 'examples', name, 'main.ts');

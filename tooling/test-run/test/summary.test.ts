@@ -27,7 +27,7 @@ describe('the summary of a test run', () => {
   test('counts tests by the engine in front of their title, and the others under no engine', () => {
     const records = [
       result('[mysql-9] projects'),
-      result('[mysql-9] races', 'failed'),
+      result('[mysql-9, a hostile pool] races', 'failed'),
       result('[memory] projects'),
       result('a'),
     ];

@@ -48,7 +48,7 @@ const methods = {
   ]),
 };
 
-const newestFirst = cursorsOf('ephemeral.stateChanges', z.int());
+const newestFirst = cursorsOf('ephemeral.stateChanges', z.int().min(1).max(2_147_483_647));
 
 /** Changes of instances' states. */
 export class StateChanges {

@@ -12,6 +12,7 @@ import { cursorsOf, pageInput } from '../kernel/paging.ts';
 import type { Page, PageInput } from '../kernel/paging.ts';
 import { err, ok, ResultAsync, safeTry } from '../kernel/result.ts';
 import type { Result } from '../kernel/result.ts';
+import { anyText } from '../kernel/text.ts';
 import { method, operation } from '../operation.ts';
 import type { Eventually, Outcome, Scope } from '../operation.ts';
 import type { Loaded } from '../storage/port.ts';
@@ -74,10 +75,7 @@ const methods = {
   deprovision: start('ephemeral.instances.deprovision'),
 };
 
-const byName = cursorsOf<InstancePosition>(
-  'ephemeral.instances',
-  z.strictObject({ nameKey: z.string(), id: z.string() }),
-);
+const byName = cursorsOf<InstancePosition>('ephemeral.instances', z.strictObject({ nameKey: anyText, id }));
 const subject = (instanceId: string) => ({ type: 'instance', id: instanceId });
 
 /** Instances of ephemeral environments. */

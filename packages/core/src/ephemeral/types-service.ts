@@ -127,7 +127,7 @@ const methods = {
   ),
 };
 
-const byName = cursorsOf('ephemeral.types', z.string());
+const byName = cursorsOf('ephemeral.types', anyText);
 const subject = (typeId: string) => ({ type: 'environment_type', id: typeId });
 
 /** Types of ephemeral environments. */

@@ -20,6 +20,9 @@ export interface PreviewChange {
 /** What can become of the deployment of a run. */
 export type RunEvent = 'running' | 'success' | 'failed' | 'canceled';
 
+/** Asked for again with nothing new, it is younger for `sweep`; but many who ask at the same time are one. Shorter than any age that `sweep` takes. */
+const askedAnewMs = 30_000;
+
 /** What is asked for of a preview: applied at once, kept until it settles, or nothing new (`null`). */
 export function ask(
   preview: StoredPreview,
@@ -30,7 +33,8 @@ export function ask(
   const event = eventFor(told, command);
   if (event === 'carry_on') {
     const asked = told.pendingCommand?.type === 'stop' ? { ...told, pendingCommand: null } : told;
-    return ok(asked === preview ? null : only({ ...asked, requestedAt: at }, at));
+    const isNews = asked !== preview || at.getTime() - preview.requestedAt.getTime() >= askedAnewMs;
+    return ok(isNews ? only({ ...asked, requestedAt: at }, at) : null);
   }
   if (event === 'withdraw') return ok(only({ ...told, pendingCommand: null, stopCause: command.cause }, at));
 

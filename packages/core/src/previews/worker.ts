@@ -7,8 +7,7 @@ import { randomBytes } from 'node:crypto';
 
 import { DataKeys } from '../keys/data-keys.ts';
 import type { KeyFailure } from '../keys/data-keys.ts';
-import { NotConfigured } from '../kernel/errors.ts';
-import type { StorageFailure } from '../kernel/errors.ts';
+import { NotConfigured, StorageFailure } from '../kernel/errors.ts';
 import { notify } from '../kernel/observability.ts';
 import { err, ok, okAsync, ResultAsync, safeTry } from '../kernel/result.ts';
 import { SecretText } from '../kernel/secret-text.ts';
@@ -47,12 +46,17 @@ export function work(
   const { storage, previews } = scope.ports;
   return safeTry(async function* () {
     if (previews === null) return err(withoutPorts());
-    const { found } = yield* storage.previews.facts(scope.caller.org, projectEnvironmentId);
-    if (found === null) return ok('idle' as const);
-    const { status, version, generation } = found.preview;
-    const tries = yield* storage.previews.countTry(scope.caller.org, projectEnvironmentId, version);
-    if (tries === null) return ok('idle' as const);
-
+    let looked: { readonly found: PreviewFacts; readonly tries: number } | null = null;
+    for (let look = 0; looked === null; look++) {
+      if (look === attempts) return err(overtakenAgain(projectEnvironmentId));
+      const { found } = yield* storage.previews.facts(scope.caller.org, projectEnvironmentId);
+      if (found === null) return ok('idle' as const);
+      const tries = yield* storage.previews.countTry(scope.caller.org, projectEnvironmentId, found.preview.version);
+      // Somebody was quicker, perhaps with what no worker is told of: a command that waits, a head that is new.
+      if (tries !== null) looked = { found, tries };
+    }
+    const { found, tries } = looked;
+    const { status, generation } = found.preview;
     const job = new Job(scope, previews, found, signal);
     const done = await (status === 'initializing' ? job.run() : status === 'stopping' ? job.stop() : job.tell());
     if (done.isOk()) return ok(done.value);
@@ -70,6 +74,13 @@ export function work(
     );
     return ok('given_up' as const);
   });
+}
+
+/** How often a worker looks anew while others are quicker: then the message has to come again. */
+const attempts = 16;
+
+function overtakenAgain(id: string): StorageFailure {
+  return new StorageFailure(`preview ${id} keeps being changed by others`, { retryable: true, outcome: 'none' });
 }
 
 export function withoutPorts(): NotConfigured {

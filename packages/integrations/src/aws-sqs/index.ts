@@ -4,7 +4,6 @@
  * @packageDocumentation
  */
 export { AwsSqsFailure } from './failure.ts';
-export type { PreviewMessage } from './message.ts';
 export { sqsQueue } from './sqs-queue.ts';
 export type { SqsQueueOptions } from './sqs-queue.ts';
 export { sqsWorker } from './sqs-worker.ts';

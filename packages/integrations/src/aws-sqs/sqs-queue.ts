@@ -1,10 +1,11 @@
 import { SendMessageCommand } from '@aws-sdk/client-sqs';
 import type { SQSClient } from '@aws-sdk/client-sqs';
+import type { CommandQueue } from '@vivarium/core';
+import { checkOptions, hasMethods, must } from '@vivarium/core/storage';
 
-import { checkOptions, hasMethods, must, wholeNumber } from '../options.ts';
+import { wholeNumber } from '../whole-number.ts';
 import { AwsSqsFailure } from './failure.ts';
 import { bodyOf } from './message.ts';
-import type { PreviewMessage } from './message.ts';
 
 /** Which queue, and how patiently. */
 export interface SqsQueueOptions {
@@ -25,7 +26,7 @@ export interface SqsQueueOptions {
  * @example
  * createVivarium({ storage, keys, previews: { sourceControl, runtime, queue: sqsQueue({ client: new SQSClient({}), queueUrl }) } })
  */
-export function sqsQueue(options: SqsQueueOptions): { send(message: PreviewMessage): Promise<void> } {
+export function sqsQueue(options: SqsQueueOptions): CommandQueue {
   checkOptions(options, {
     client: must(hasMethods('send'), 'must be an SQSClient'),
     queueUrl: must(isFifoQueue, fifoQueueNeeded),

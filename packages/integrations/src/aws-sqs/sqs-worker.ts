@@ -1,12 +1,12 @@
 import type { Message, SQSClient } from '@aws-sdk/client-sqs';
 import { isVivariumError } from '@vivarium/core';
-import type { ResultAsync } from '@vivarium/core';
+import type { QueueMessage, ResultAsync } from '@vivarium/core';
+import { checkOptions, hasMethods, may, must } from '@vivarium/core/storage';
 import { Consumer } from 'sqs-consumer';
 
-import { checkOptions, hasMethods, may, must, wholeNumber } from '../options.ts';
+import { wholeNumber } from '../whole-number.ts';
 import { AwsSqsFailure } from './failure.ts';
 import { messageOf } from './message.ts';
-import type { PreviewMessage } from './message.ts';
 import { fifoQueueNeeded, isFifoQueue } from './sqs-queue.ts';
 
 /** The part of a `Vivarium` that the worker uses. */
@@ -14,7 +14,7 @@ export interface WorkingVivarium {
   system(org: string): {
     readonly previews: {
       handle(
-        message: PreviewMessage,
+        message: QueueMessage,
         options: { readonly signal: AbortSignal },
       ): ResultAsync<unknown, { readonly code: string; readonly message: string }>;
     };
@@ -168,7 +168,7 @@ class Lane {
 
   /** What went wrong; `null` when nothing did. Of what was thrown and is not Vivarium's own, only its name is told. */
   async #workOff(
-    message: PreviewMessage,
+    message: QueueMessage,
   ): Promise<{ readonly error: SqsWorkerFailure['error']; readonly retryAfterMs: number | null } | null> {
     try {
       const previews = this.#options.vivarium.system(message.orgId).previews;

@@ -1,35 +1,8 @@
-/** An event of GitHub in the words of `previews.onEvent`. */
-export type GitHubEvent =
-  | {
-      readonly type: 'pull_request_opened' | 'pull_request_reopened' | 'pull_request_synchronized';
-      readonly deliveryId: string;
-      readonly provider: string;
-      readonly repo: string;
-      readonly pullRequest: number;
-      readonly branch: string;
-      readonly headRepo: string;
-      readonly sha: string;
-    }
-  | {
-      readonly type: 'pull_request_closed';
-      readonly deliveryId: string;
-      readonly provider: string;
-      readonly repo: string;
-      readonly pullRequest: number;
-    }
-  | {
-      readonly type: 'branch_pushed';
-      readonly deliveryId: string;
-      readonly provider: string;
-      readonly repo: string;
-      readonly branch: string;
-      readonly sha: string;
-      readonly isDefault: boolean;
-    };
+import type { SourceEvent } from '@vivarium/core';
 
 /** What a delivery means: an event; nothing that previews care for; or something that GitHub would not send. */
 export type Understood =
-  { readonly event: GitHubEvent; readonly installationId: number } | 'ignored' | { readonly fault: string };
+  { readonly event: SourceEvent; readonly installationId: number } | 'ignored' | { readonly fault: string };
 
 const pullRequestTypes = {
   opened: 'pull_request_opened',
@@ -63,7 +36,7 @@ export function understand(
 
 interface PullRequestPayload {
   readonly action?: string;
-  readonly repository?: { readonly full_name?: unknown; readonly default_branch?: unknown };
+  readonly repository?: { readonly full_name?: unknown };
   readonly installation?: { readonly id?: unknown };
   readonly pull_request?: {
     readonly number?: unknown;
@@ -75,16 +48,16 @@ interface PushPayload {
   readonly ref?: unknown;
   readonly after?: unknown;
   readonly deleted?: unknown;
-  readonly repository?: { readonly full_name?: unknown; readonly default_branch?: unknown };
+  readonly repository?: { readonly full_name?: unknown };
   readonly installation?: { readonly id?: unknown };
 }
 
-type Common = Pick<GitHubEvent, 'deliveryId' | 'provider' | 'repo'>;
+type Common = Pick<SourceEvent, 'deliveryId' | 'provider' | 'repo'>;
 
 function ofPullRequest(
   { action = '', pull_request: pull }: PullRequestPayload,
   common: Common,
-): GitHubEvent | { fault: string } | null {
+): SourceEvent | { fault: string } | null {
   if (!Object.hasOwn(pullRequestTypes, action)) return null;
   const type = pullRequestTypes[action as keyof typeof pullRequestTypes];
   const { number: pullRequest, head } = pull ?? {};
@@ -100,13 +73,10 @@ function ofPullRequest(
   return { type, ...common, pullRequest, branch, headRepo, sha };
 }
 
-function pushed(
-  { ref, after: sha, deleted, repository }: PushPayload,
-  common: Common,
-): GitHubEvent | { fault: string } | null {
+function pushed({ ref, after: sha, deleted }: PushPayload, common: Common): SourceEvent | { fault: string } | null {
   if (typeof ref !== 'string' || typeof sha !== 'string') return { fault: 'ref, after: must be texts' };
   const isGone = deleted === true || /^0+$/.test(sha);
   if (!ref.startsWith('refs/heads/') || isGone) return null;
   const branch = ref.slice('refs/heads/'.length);
-  return { type: 'branch_pushed', ...common, branch, sha, isDefault: branch === repository?.default_branch };
+  return { type: 'branch_pushed', ...common, branch, sha };
 }

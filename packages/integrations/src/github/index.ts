@@ -3,9 +3,8 @@
  *
  * @packageDocumentation
  */
-export type { GitHubEvent } from './events.ts';
 export { GitHubFailure } from './failure.ts';
 export { githubSourceControl } from './source-control.ts';
-export type { GitHubSourceControl, GitHubSourceControlOptions, RepositoryName } from './source-control.ts';
+export type { GitHubSourceControlOptions } from './source-control.ts';
 export { githubWebhooks } from './webhooks.ts';
 export type { GitHubWebhooksOptions, WebhookVivarium } from './webhooks.ts';

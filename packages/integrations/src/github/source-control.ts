@@ -1,8 +1,11 @@
 import { createPrivateKey } from 'node:crypto';
 
 import { SecretText } from '@vivarium/core';
+import type { RepoName, SourceControl } from '@vivarium/core';
+import { checkOptions, may, must } from '@vivarium/core/storage';
 
-import { checkOptions, may, must, privateUrl, wholeNumber } from '../options.ts';
+import { privateUrl } from '../private-url.ts';
+import { wholeNumber } from '../whole-number.ts';
 import { GitHubApp } from './app.ts';
 import { keepOneComment } from './comments.ts';
 import { expectAnswer, GitHubFailure } from './failure.ts';
@@ -24,35 +27,6 @@ export interface GitHubSourceControlOptions {
   readonly timeoutMs?: number | undefined;
 }
 
-/** A repository, by its provider's name and `owner/name`. */
-export interface RepositoryName {
-  readonly provider: string;
-  readonly fullName: string;
-}
-
-/** What previews need of GitHub. */
-export interface GitHubSourceControl {
-  authenticate(request: { readonly repo: RepositoryName; readonly signal?: AbortSignal }): Promise<void>;
-  head(request: {
-    readonly repo: RepositoryName;
-    readonly headRepo: string;
-    readonly branch: string;
-    readonly signal?: AbortSignal;
-  }): Promise<{ readonly sha: string } | null>;
-  comment(comment: {
-    readonly repo: RepositoryName;
-    readonly pullRequest: number;
-    readonly commentId: string | null;
-    readonly marker: string;
-    readonly body: string;
-    readonly signal?: AbortSignal;
-  }): Promise<{ readonly commentId: string }>;
-  token(request: { readonly repo: RepositoryName; readonly signal?: AbortSignal }): Promise<{
-    readonly token: SecretText;
-    readonly expiresAt: Date;
-  }>;
-}
-
 /**
  * The source control of previews by a GitHub App: whether it is installed, the head of a branch, the one comment of each preview, and tokens that read one repository.
  *
@@ -62,14 +36,14 @@ export interface GitHubSourceControl {
  * @example
  * createVivarium({ storage, keys, previews: { sourceControl: githubSourceControl({ appId, privateKey }), runtime } })
  */
-export function githubSourceControl(options: GitHubSourceControlOptions): GitHubSourceControl {
+export function githubSourceControl(options: GitHubSourceControlOptions): SourceControl {
   check(options);
   const { appId, provider = 'github', baseUrl = 'https://api.github.com' } = options;
   const { fetch = globalThis.fetch, timeoutMs = 10_000 } = options;
   const privateKey = new SecretText(pemOf(options.privateKey));
   const app = new GitHubApp({ appId, privateKey, baseUrl: baseUrl.replace(/\/+$/, ''), fetch, timeoutMs });
 
-  const named = (repo: RepositoryName) => {
+  const named = (repo: RepoName) => {
     if (repo.provider === provider) return repositoryOf(repo.fullName);
     throw new GitHubFailure('the repository belongs to another provider', { refused: true });
   };

@@ -2,20 +2,20 @@ import { createHash } from 'node:crypto';
 
 import { verify } from '@octokit/webhooks-methods';
 import { isVivariumError } from '@vivarium/core';
-import type { ResultAsync } from '@vivarium/core';
+import type { ResultAsync, SourceEvent } from '@vivarium/core';
+import { checkOptions, hasMethods, may, must } from '@vivarium/core/storage';
 
-import { checkOptions, hasMethods, may, must, wholeNumber } from '../options.ts';
 import { readText } from '../pipeline-http/body.ts';
 import { mediaType } from '../pipeline-http/exchange.ts';
 import { problem, problemOf } from '../pipeline-http/problem.ts';
+import { wholeNumber } from '../whole-number.ts';
 import { understand } from './events.ts';
-import type { GitHubEvent } from './events.ts';
 
 /** The part of a `Vivarium` that webhooks are handed to. */
 export interface WebhookVivarium {
   system(org: string): {
     readonly previews: {
-      onEvent(event: GitHubEvent): ResultAsync<unknown, { readonly code: string; readonly message: string }>;
+      onEvent(event: SourceEvent): ResultAsync<unknown, { readonly code: string; readonly message: string }>;
     };
   };
 }
@@ -92,7 +92,7 @@ export function githubWebhooks(options: GitHubWebhooksOptions): (request: Reques
 }
 
 /** To every org, whatever the others say; the answer is the worst of theirs. */
-async function handOn(vivarium: WebhookVivarium, orgs: readonly string[], event: GitHubEvent): Promise<Response> {
+async function handOn(vivarium: WebhookVivarium, orgs: readonly string[], event: SourceEvent): Promise<Response> {
   const outcomes = await Promise.allSettled(
     orgs.map(async (org) => {
       try {

@@ -1,6 +1,8 @@
 import type { PipelineRunner, PipelineStarted } from '@vivarium/core';
 import { checkOptions, may, must } from '@vivarium/core/storage';
 
+import { privateUrl } from '../private-url.ts';
+import { wholeNumber } from '../whole-number.ts';
 import { longestCallMs, post } from './exchange.ts';
 import type { Answer } from './exchange.ts';
 import { PipelineRequestFailed } from './failure.ts';
@@ -100,13 +102,8 @@ function nameOf(value: unknown): string | null {
 }
 
 function check(options: HttpPipelinesOptions): void {
-  const wholeNumber = (least: number, most: number) =>
-    may(
-      (value) => Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most,
-      `must be a whole number from ${least} to ${most}`,
-    );
   checkOptions(options, {
-    url: (url) => complaintAbout(url, options.allowPlainHttp === true),
+    url: (url) => privateUrl(url, options.allowPlainHttp === true),
     secret: must(
       (secret) => typeof secret === 'string' && Buffer.byteLength(secret) >= minimumSecretBytes,
       `must have at least ${minimumSecretBytes} bytes`,
@@ -117,16 +114,4 @@ function check(options: HttpPipelinesOptions): void {
     retries: wholeNumber(0, 10),
     allowPlainHttp: may((allowed) => typeof allowed === 'boolean', 'must be true or false'),
   });
-}
-
-function complaintAbout(url: unknown, allowPlainHttp: boolean): string | null {
-  const target = typeof url === 'string' ? URL.parse(url) : null;
-  const isHttp = target?.protocol === 'https:' || target?.protocol === 'http:';
-  if (!isHttp || target.username !== '' || target.password !== '') return 'must be an https URL without userinfo';
-  const isPrivate = target.protocol === 'https:' || isThisMachine(target.hostname) || allowPlainHttp;
-  return isPrivate ? null : 'must be https, because the token travels in the body; or set allowPlainHttp';
-}
-
-function isThisMachine(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname);
 }

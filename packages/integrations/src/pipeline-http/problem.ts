@@ -9,6 +9,7 @@ const statusOf: Readonly<Record<string, number>> = {
   stale_version: 503,
   storage_failure: 503,
   key_management_failure: 503,
+  preview_step_failed: 503,
 };
 
 const titles: Readonly<Record<number, string>> = {

@@ -1,13 +1,16 @@
 import { SecretText } from '@vivarium/core';
+import type { Runtime } from '@vivarium/core';
+import { checkOptions, may, must } from '@vivarium/core/storage';
 
-import { checkOptions, may, must, privateUrl, wholeNumber } from '../options.ts';
 import { longestCallMs, post } from '../pipeline-http/exchange.ts';
 import type { Answer } from '../pipeline-http/exchange.ts';
 import { PipelineRequestFailed } from '../pipeline-http/failure.ts';
 import { minimumSecretBytes, signatureHeader, signatureOf, timestampHeader } from '../pipeline-http/signature.ts';
+import { privateUrl } from '../private-url.ts';
+import { wholeNumber } from '../whole-number.ts';
 import { RuntimeRequestFailed } from './failure.ts';
 import { createRequest, idempotencyKeyOf, removeRequest } from './request.ts';
-import type { RuntimeCreation, RuntimeRemoval, RuntimeServiceRequest } from './request.ts';
+import type { RuntimeServiceRequest } from './request.ts';
 
 /** Where runtimes are asked for, and how patiently. */
 export interface HttpRuntimeOptions {
@@ -27,12 +30,6 @@ export interface HttpRuntimeOptions {
   readonly allowPlainHttp?: boolean | undefined;
 }
 
-/** What previews need of a runtime. */
-export interface HttpRuntime {
-  create(creation: RuntimeCreation): Promise<{ readonly runtimeId: string | null }>;
-  remove(removal: RuntimeRemoval): Promise<void>;
-}
-
 /**
  * Runs previews behind an HTTP endpoint: each creation and each removal is one signed POST of JSON, tried again after network errors, timeouts and the statuses 408, 429 and 500 to
  * 599 (after `Retry-After`), under the same `idempotency-key`. Redirects are not followed. Secrets and the token are in the body, and nowhere else.
@@ -42,7 +39,7 @@ export interface HttpRuntime {
  *
  * Rejects with {@link RuntimeRequestFailed}. Throws `InvalidInput` on a wrong configuration.
  */
-export function httpRuntime(options: HttpRuntimeOptions): HttpRuntime {
+export function httpRuntime(options: HttpRuntimeOptions): Runtime {
   check(options);
   const { reportUrl = null, fetch = globalThis.fetch, timeoutMs = 10_000, retries = 2 } = options;
   const url = new URL(options.url).href;

@@ -6,15 +6,9 @@
 export { UnverifiedRequest } from '../pipeline-http/signature.ts';
 export { RuntimeRequestFailed } from './failure.ts';
 export { httpRuntime } from './http-runtime.ts';
-export type { HttpRuntime, HttpRuntimeOptions } from './http-runtime.ts';
+export type { HttpRuntimeOptions } from './http-runtime.ts';
 export { reportHandler, signedReport } from './reports.ts';
-export type { Report, ReportedVivarium, ReportHandlerOptions } from './reports.ts';
-export type {
-  RuntimeCreateRequest,
-  RuntimeCreation,
-  RuntimeRemoval,
-  RuntimeRemoveRequest,
-  RuntimeServiceRequest,
-} from './request.ts';
+export type { ReportedVivarium, ReportHandlerOptions } from './reports.ts';
+export type { RuntimeCreateRequest, RuntimeRemoveRequest, RuntimeServiceRequest } from './request.ts';
 export { verifyRuntimeRequest } from './verify.ts';
 export type { RuntimeRequestToVerify, VerifiedRuntimeRequest } from './verify.ts';

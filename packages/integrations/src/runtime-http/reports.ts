@@ -1,9 +1,7 @@
-import { createHmac } from 'node:crypto';
+import { isVivariumError, signReport } from '@vivarium/core';
+import type { ResultAsync, RuntimeReport, SignedReport } from '@vivarium/core';
+import { checkOptions, hasMethods, may, must } from '@vivarium/core/storage';
 
-import { isVivariumError } from '@vivarium/core';
-import type { ResultAsync } from '@vivarium/core';
-
-import { checkOptions, hasMethods, may, must } from '../options.ts';
 import { readText } from '../pipeline-http/body.ts';
 import { mediaType } from '../pipeline-http/exchange.ts';
 import { problem, problemOf } from '../pipeline-http/problem.ts';
@@ -13,10 +11,7 @@ import { signatureHeader } from '../pipeline-http/signature.ts';
 export interface ReportedVivarium {
   system(org: string): {
     readonly previews: {
-      report(report: {
-        readonly body: string;
-        readonly signature: string;
-      }): ResultAsync<unknown, { readonly code: string; readonly message: string }>;
+      report(report: SignedReport): ResultAsync<unknown, { readonly code: string; readonly message: string }>;
     };
   };
 }
@@ -26,20 +21,6 @@ export interface ReportHandlerOptions {
   readonly vivarium: ReportedVivarium;
   /** Serves this org alone. */
   readonly org?: string | undefined;
-}
-
-/** What a runtime says of a run; the shape is core's `RuntimeReport`. */
-export interface Report {
-  readonly version: 1;
-  readonly orgId: string;
-  readonly projectEnvironmentId: string;
-  readonly generation: number;
-  /** Counts the reports of a run from 1. */
-  readonly sequence: number;
-  readonly status: 'tests_started' | 'running' | 'error';
-  readonly url?: string | null;
-  readonly tests?: 'passed' | 'failed' | null;
-  readonly reason?: string | null;
 }
 
 const longestBody = 65_536;
@@ -52,11 +33,10 @@ const bodyTimeoutMs = 15_000;
  * await fetch(reportUrl, signedReport({ version: 1, orgId, projectEnvironmentId, generation, sequence: 1, status: 'running', url }, reportKey));
  */
 export function signedReport(
-  report: Report,
+  report: RuntimeReport,
   reportKey: string,
 ): { readonly method: 'POST'; readonly headers: Record<string, string>; readonly body: string } {
-  const body = JSON.stringify(report);
-  const signature = `sha256=${createHmac('sha256', reportKey).update(body).digest('hex')}`;
+  const { body, signature } = signReport(JSON.stringify(report), reportKey);
   return { method: 'POST', headers: { 'content-type': 'application/json', [signatureHeader]: signature }, body };
 }
 

@@ -1,37 +1,6 @@
-import type { SecretText } from '@vivarium/core';
+import type { Runtime, RuntimeRequest } from '@vivarium/core';
 
-/** What a runtime is made of, as core says it. */
-export interface RuntimeCreation {
-  /** The same for every try of one run. */
-  readonly key: string;
-  readonly orgId: string;
-  readonly preview: {
-    readonly id: string;
-    readonly appId: string;
-    readonly environment: string;
-    readonly branch: string;
-    readonly headRepo: string;
-    readonly fork: boolean;
-    readonly pullRequest: number | null;
-    readonly generation: number;
-  };
-  readonly repo: { readonly provider: string; readonly fullName: string };
-  readonly entrypoint: string | null;
-  readonly type: string;
-  readonly sha: string;
-  readonly token: SecretText;
-  readonly secrets: Readonly<Record<string, SecretText>>;
-  readonly reportKey: SecretText;
-  readonly signal?: AbortSignal;
-}
-
-/** What is to go, as core says it. */
-export interface RuntimeRemoval {
-  readonly orgId: string;
-  readonly keys: readonly string[];
-  readonly runtimeId: string | null;
-  readonly signal?: AbortSignal;
-}
+type Removal = Parameters<Runtime['remove']>[0];
 
 /** The body of a request to run a preview. The version grows when a receiver could misunderstand the request. */
 export interface RuntimeCreateRequest {
@@ -85,8 +54,8 @@ export interface RuntimeRemoveRequest {
 export type RuntimeServiceRequest = RuntimeCreateRequest | RuntimeRemoveRequest;
 
 /** Names each field, so that nothing travels that was added to an entity for other purposes. */
-export function createRequest(creation: RuntimeCreation, reportUrl: string | null): RuntimeCreateRequest {
-  const { key, orgId, preview, repo, entrypoint, type, sha, token, secrets, reportKey } = creation;
+export function createRequest(request: RuntimeRequest, reportUrl: string | null): RuntimeCreateRequest {
+  const { key, orgId, preview, repo, entrypoint, type, sha, token, secrets, reportKey } = request;
   const { id, appId, environment, generation, pullRequest, fork, headRepo, branch } = preview;
   return {
     version: 1,
@@ -109,7 +78,7 @@ export function createRequest(creation: RuntimeCreation, reportUrl: string | nul
   };
 }
 
-export function removeRequest({ orgId, keys, runtimeId }: RuntimeRemoval): RuntimeRemoveRequest {
+export function removeRequest({ orgId, keys, runtimeId }: Removal): RuntimeRemoveRequest {
   return { version: 1, type: 'remove', org: orgId, keys: [...keys], runtimeId };
 }
 

@@ -4,4 +4,4 @@
  * @packageDocumentation
  */
 export { segmentAnalytics, SegmentFailure } from './segment-analytics.ts';
-export type { AnalyticsEvent, SegmentAnalyticsOptions } from './segment-analytics.ts';
+export type { SegmentAnalyticsOptions } from './segment-analytics.ts';

@@ -1,6 +1,9 @@
 import { SecretText } from '@vivarium/core';
+import type { Analytics } from '@vivarium/core';
+import { checkOptions, may, must } from '@vivarium/core/storage';
 
-import { checkOptions, may, must, privateUrl, wholeNumber } from '../options.ts';
+import { privateUrl } from '../private-url.ts';
+import { wholeNumber } from '../whole-number.ts';
 
 /** Where events are counted. */
 export interface SegmentAnalyticsOptions {
@@ -12,17 +15,6 @@ export interface SegmentAnalyticsOptions {
   readonly fetch?: typeof globalThis.fetch | undefined;
   /** How long Segment may take: 5,000 when not given, at most 60,000. */
   readonly timeoutMs?: number | undefined;
-}
-
-/** An event of previews, as core tells it. */
-export interface AnalyticsEvent {
-  readonly name: string;
-  readonly orgId: string;
-  readonly actor: { readonly type: string; readonly id: string };
-  readonly properties: Readonly<Record<string, string | number | boolean | null>>;
-  /** The same for the same thing however often it is told. */
-  readonly messageId: string;
-  readonly at: Date;
 }
 
 /** An event was not counted. Holds nothing of what was sent. */
@@ -43,7 +35,7 @@ export class SegmentFailure extends Error {
  *
  * Rejects with {@link SegmentFailure}, which previews ignore. Throws `InvalidInput` on a wrong configuration.
  */
-export function segmentAnalytics(options: SegmentAnalyticsOptions): { track(event: AnalyticsEvent): Promise<void> } {
+export function segmentAnalytics(options: SegmentAnalyticsOptions): Analytics {
   checkOptions(options, {
     writeKey: must(
       (key) => (typeof key === 'string' && key !== '') || key instanceof SecretText,
@@ -76,7 +68,7 @@ export function segmentAnalytics(options: SegmentAnalyticsOptions): { track(even
   };
 }
 
-function callOf({ name, orgId, actor, properties, messageId, at }: AnalyticsEvent) {
+function callOf({ name, orgId, actor, properties, messageId, at }: Parameters<Analytics['track']>[0]) {
   const who = actor.type === 'user' ? { userId: actor.id } : { anonymousId: `${orgId}:${actor.type}:${actor.id}` };
   return {
     ...who,

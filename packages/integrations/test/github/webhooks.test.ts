@@ -1,27 +1,22 @@
 import { createHmac } from 'node:crypto';
-import { createRequire } from 'node:module';
 
 import { err, InvalidInput, ok, ResultAsync } from '@vivarium/core';
+import type { SourceEvent } from '@vivarium/core';
+import { payloads, realPayloads } from '@vivarium/loopback-github';
 import { describe, expect, test } from 'vitest';
 
 import { githubWebhooks } from '../../src/github/index.ts';
-import type { GitHubEvent, GitHubWebhooksOptions } from '../../src/github/index.ts';
-
-/** Payloads that GitHub has really sent. */
-const examples = createRequire(import.meta.url)('@octokit/webhooks-examples') as readonly {
-  readonly name: string;
-  readonly examples: readonly Payload[];
-}[];
+import type { GitHubWebhooksOptions } from '../../src/github/index.ts';
 
 const secret = 'canary-secret-of-the-webhook';
 type Failure = { readonly code: string; readonly message: string };
 
 /** A Vivarium whose orgs answer in one way each, and that remembers what it was told. */
 function told(failures: Readonly<Record<string, Failure | Error>> = {}) {
-  const events: (GitHubEvent & { readonly org: string })[] = [];
+  const events: (SourceEvent & { readonly org: string })[] = [];
   const system = (org: string) => ({
     previews: {
-      onEvent: (event: GitHubEvent) => {
+      onEvent: (event: SourceEvent) => {
         const failure = failures[org];
         if (failure instanceof Error) throw failure;
         events.push({ org, ...event });
@@ -44,18 +39,6 @@ const signed = (name: string, body: string | Uint8Array, headers: Readonly<Recor
   return new Request('http://host.test/github', { method: 'POST', headers: given, body: body as string });
 };
 
-interface Payload {
-  action?: string;
-  ref?: string;
-  after?: string;
-  deleted?: boolean;
-  installation?: { id: number };
-  repository: { full_name: string; default_branch: string };
-  pull_request?: { number: number; head: { ref: string; sha: string; repo: { full_name: string } | null } };
-}
-
-const payloads = (name: string) =>
-  examples.find((each) => each.name === name)!.examples.map((payload) => structuredClone(payload));
 const pullRequest = (action: string) =>
   payloads('pull_request').find((payload) => payload.action === action && payload.installation !== undefined)!;
 const push = () => payloads('push').find(({ ref, installation }) => ref === 'refs/heads/master' && installation)!;
@@ -116,14 +99,14 @@ describe('a delivery', () => {
     expect(events).toHaveLength(1);
   });
 
-  test('of a push says the branch, and whether it is the default one', async () => {
+  test('of a push says the branch and its new head', async () => {
     const { handle, events } = handler();
     const payload = push();
     await handle(signed('push', JSON.stringify(payload)));
     await handle(signed('push', JSON.stringify({ ...payload, ref: 'refs/heads/feature/a' })));
     expect(events).toMatchObject([
-      { type: 'branch_pushed', branch: 'master', sha: payload.after, isDefault: true },
-      { type: 'branch_pushed', branch: 'feature/a', sha: payload.after, isDefault: false },
+      { type: 'branch_pushed', branch: 'master', sha: payload.after },
+      { type: 'branch_pushed', branch: 'feature/a', sha: payload.after },
     ]);
   });
 
@@ -136,7 +119,7 @@ describe('a delivery', () => {
       'push refs/heads/master': 'branch_pushed',
     };
     let seen = 0;
-    for (const { name, examples: payloadsOf } of examples) {
+    for (const { name, examples: payloadsOf } of realPayloads) {
       for (const example of payloadsOf) {
         const { handle, events } = handler();
         const body = JSON.stringify({ ...example, installation: { id: 5 } });

@@ -1,12 +1,11 @@
-import { err, InvalidInput, ok, ResultAsync } from '@vivarium/core';
+import { err, InvalidInput, isSignedWith, ok, ResultAsync } from '@vivarium/core';
+import type { RuntimeReport } from '@vivarium/core';
 import { describe, expect, test } from 'vitest';
 
 import { reportHandler, signedReport } from '../../src/runtime-http/index.ts';
-import type { Report } from '../../src/runtime-http/index.ts';
-import { isSignedWith } from '../../../core/src/previews/reports.ts';
 
 const key = 'canary-report-key';
-const report: Report = {
+const report: RuntimeReport = {
   version: 1,
   orgId: 'acme',
   projectEnvironmentId: 'p1',

@@ -8,7 +8,7 @@ import { nobody, peer } from '../loopback.ts';
 
 const writeKey = 'canary-write-key';
 const event = {
-  name: 'environment_created',
+  name: 'environment_created' as const,
   orgId: 'acme',
   actor: { type: 'user', id: 'ada' },
   properties: { appId: 'a', pullRequest: 7, fork: false, url: null },

@@ -13,6 +13,7 @@ import { seededRandom } from '../../src/seeded-random.ts';
 import { everyCall } from '../../src/every-call.ts';
 import { makeWorld, worldRunner } from '../../src/world.ts';
 import { emptyTally, watched } from './hostile-input.ts';
+import type { Tally } from './hostile-input.ts';
 
 const calls = Number(process.env['VIVARIUM_TEST_FUZZ_CALLS'] ?? 20_000);
 const seed = Number(process.env['VIVARIUM_TEST_SEED'] ?? Math.floor(Date.now() / 86_400_000));
@@ -26,6 +27,7 @@ describe('[memory] fuzz', () => {
       const listen = (reason: unknown) => void unhandled.push(reason);
       process.on('unhandledRejection', listen);
       const tally = emptyTally();
+      const methods = Object.keys(methodErrors).filter((name) => !isOfTheWorld(name));
       const runs = runsOf([environmentsModel, journalModel], 100);
       const property = fc.asyncProperty(runs, fc.nat(), async (run, spoiling) => {
         const clock = fakeClock();
@@ -39,7 +41,7 @@ describe('[memory] fuzz', () => {
         }
       });
       try {
-        for (let round = 0; tally.calls < calls; round++)
+        for (let round = 0; goesOn(tally, calls, methods); round++)
           await fc.assert(property, { seed: seed + round, numRuns: 5, endOnFailure: true });
         await new Promise((resume) => setTimeout(resume, 50));
       } finally {
@@ -50,10 +52,7 @@ describe('[memory] fuzz', () => {
       expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
       expect(tally.calls).toBeGreaterThanOrEqual(calls);
       expect(tally.refusedAsInput, 'at least half of the calls are valid').toBeLessThanOrEqual(tally.calls / 2);
-      for (const method of Object.keys(methodErrors).filter((name) => !isOfTheWorld(name))) {
-        expect(tally.outcomes.get(`${method} ok`) ?? 0, `${method} succeeded`).toBeGreaterThan(0);
-        expect(tally.outcomes.get(`${method} invalid_input`) ?? 0, `${method} refused input`).toBeGreaterThan(0);
-      }
+      expect(unseen(tally, methods)).toEqual([]);
     },
   );
 
@@ -68,8 +67,9 @@ describe('[memory] fuzz', () => {
       const random = seededRandom(seed);
       const keys = localKeyring({ keys: `fuzz:${Buffer.alloc(32, 1).toString('base64')}` });
       const methods = everyCall.filter(({ method }) => isOfTheWorld(method));
+      const everyOne = methods.map(({ method }) => method);
       try {
-        while (tally.calls < calls / 4) {
+        while (goesOn(tally, calls / 4, everyOne)) {
           const clock = fakeClock();
           const vivarium = createVivarium<unknown>({ storage: memoryStorage(), clock, keys, pipelines: worldRunner });
           const ada = vivarium.as({ org: 'acme', type: 'user', id: 'ada' });
@@ -88,12 +88,7 @@ describe('[memory] fuzz', () => {
       expect(unhandled).toEqual([]);
       expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
       expect(tally.refusedAsInput, 'at least half of the calls are valid').toBeLessThanOrEqual(tally.calls / 2);
-      for (const { method } of methods) {
-        expect(tally.outcomes.get(`${method} ok`) ?? 0, `${method} succeeded`).toBeGreaterThan(0);
-        if (takesInput(method)) {
-          expect(tally.outcomes.get(`${method} invalid_input`) ?? 0, `${method} refused input`).toBeGreaterThan(0);
-        }
-      }
+      expect(unseen(tally, everyOne)).toEqual([]);
     },
   );
 });
@@ -101,6 +96,18 @@ describe('[memory] fuzz', () => {
 /** Called in worlds, which have what these methods ask for; all others by the commands of the model test. */
 function isOfTheWorld(method: string): boolean {
   return ['ephemeral.', 'keys.', 'builds.', 'deployments.'].some((context) => method.startsWith(context));
+}
+
+/** What no call has come by yet: each of the methods has to have succeeded, and to have refused input. */
+function unseen({ outcomes }: Tally, methods: readonly string[]): readonly string[] {
+  return methods
+    .flatMap((method) => [`${method} ok`, ...(takesInput(method) ? [`${method} invalid_input`] : [])])
+    .filter((outcome) => !outcomes.has(outcome));
+}
+
+/** Some methods succeed a few times in thousands of calls, and on some days not at all: then there are more calls, up to twenty times as many. */
+function goesOn(tally: Tally, calls: number, methods: readonly string[]): boolean {
+  return tally.calls < calls || (tally.calls < 20 * calls && unseen(tally, methods).length > 0);
 }
 
 /** Where nothing is taken, nothing can be spoiled. */

@@ -2,11 +2,10 @@
 import { describeOnEngines } from '@vivarium/engines/vitest';
 import { describeStorageAgain } from '@vivarium/testing';
 
-import { mysqlStorage } from '../src/index.ts';
-import { mysql } from './databases.ts';
+import { mysqlStorage } from '../../src/index.ts';
 import { makeHarness } from './harness.ts';
 
-await describeOnEngines(mysql, (engine) => {
+await describeOnEngines(['mysql-9'], (engine) => {
   const open = (connectionString: string) => mysqlStorage({ connectionString }, { multiStatements: true });
   describeStorageAgain(engine.name, () => makeHarness(engine, { open }), {
     chaosCommands: 500,

@@ -1,9 +1,8 @@
 import { describeOnEngines } from '@vivarium/engines/vitest';
 import { describeStorage } from '@vivarium/testing';
 
-import { everyEngine } from './databases.ts';
 import { makeHarness } from './harness.ts';
 
-await describeOnEngines(everyEngine, (engine) => {
+await describeOnEngines(['postgres-18'], (engine) => {
   describeStorage(engine.name, () => makeHarness(engine));
 });

@@ -10,23 +10,13 @@ import {
 } from '@aws-sdk/client-dynamodb';
 import type { AttributeValue, DynamoDBClient, QueryCommandInput } from '@aws-sdk/client-dynamodb';
 import { unwrap } from '@vivarium/core';
-import { describeOnEngines } from '@vivarium/engines/vitest';
-import { describeStorage, describeStorageAgain } from '@vivarium/testing';
 import type { EnvironmentAddress, RawDatabase, StorageHarness } from '@vivarium/testing';
 
-import { dynamodbStorage } from '../src/index.ts';
-import { clientAt, injectConflicts } from './harness.ts';
+import { dynamodbStorage } from '../../src/index.ts';
+import { clientAt, injectConflicts } from '../harness.ts';
 
-await describeOnEngines(['dynamodb'], (engine) => {
-  describeStorage('dynamodb', () => makeHarness(engine.url, 0));
-  // What AWS does to transactions that meet, and the emulator never does.
-  describeStorageAgain('dynamodb, 20 % conflicts', () => makeHarness(engine.url, 0.2), {
-    modelCommands: 500,
-    buildCommands: 500,
-  });
-});
-
-async function makeHarness(url: string, conflicts: number): Promise<StorageHarness> {
+/** What the conformance suite needs of a database; `conflicts` is the share of all writes that others are in the way of. */
+export async function makeHarness(url: string, { conflicts }: { conflicts: number }): Promise<StorageHarness> {
   const table = `vivarium-${randomUUID()}`;
   const secretsTable = `secrets-${randomUUID()}`;
   const clients: DynamoDBClient[] = [];

@@ -4,10 +4,10 @@ import type { RawDatabase, StorageHarness } from '@vivarium/testing';
 import { createPool } from 'mysql2/promise';
 import type { Pool, PoolOptions } from 'mysql2/promise';
 
-import { mysqlStorage } from '../src/index.ts';
-import type { MysqlStorage } from '../src/index.ts';
-import { database, tables } from './databases.ts';
-import type { Database } from './databases.ts';
+import { mysqlStorage } from '../../src/index.ts';
+import type { MysqlStorage } from '../../src/index.ts';
+import { database, tables } from '../databases.ts';
+import type { Database } from '../databases.ts';
 
 /** How the storage under test is made; by default, on a pool of the host's as mysql2 makes it. */
 export interface Making {

@@ -1,25 +1,20 @@
 import { PGlite } from '@electric-sql/pglite';
-import { describeOnEngines } from '@vivarium/engines/vitest';
-import { describeStorage } from '@vivarium/testing';
+import type { AvailableEngine } from '@vivarium/engines/vitest';
 import type { RawDatabase, StorageHarness } from '@vivarium/testing';
 import pg from 'pg';
 
-import { postgresStorage } from '../src/index.ts';
-import type { PostgresTransaction } from '../src/index.ts';
-import { database, everyEngine } from './databases.ts';
-import type { Database } from './databases.ts';
+import { postgresStorage } from '../../src/index.ts';
+import type { PostgresTransaction } from '../../src/index.ts';
+import { database } from '../databases.ts';
+import type { Database } from '../databases.ts';
 
-await describeOnEngines(everyEngine, (engine) => {
-  // PGlite answers from inside the process, and so can be held against memory storage for longer.
-  const size = engine.name === 'pglite' ? { modelCommands: 10_000 } : {};
-  describeStorage(engine.name, () => makeHarness(() => database(engine), engine.url), size);
-});
-
-async function makeHarness(open: () => Promise<Database>, url: string): Promise<StorageHarness> {
-  const db = await open();
+/** What the conformance suite needs of a database: the storage under test, and ways around it. */
+export async function makeHarness(engine: AvailableEngine): Promise<StorageHarness> {
+  const db = await database(engine);
   const { schema, connection } = db;
   const closers = [() => db.close()];
   const opened = (close: () => Promise<void>) => closers.unshift(close);
+  let closed: Promise<PGlite> | undefined;
 
   return {
     storage: db.storage,
@@ -28,7 +23,7 @@ async function makeHarness(open: () => Promise<Database>, url: string): Promise<
     async another() {
       if ('pglite' in connection) return postgresStorage(connection, { schema });
       // The suite asks for many of them, and the server has 300 connections for all.
-      const pool = new pg.Pool({ connectionString: url, max: 12, idleTimeoutMillis: 200 });
+      const pool = new pg.Pool({ connectionString: engine.url, max: 12, idleTimeoutMillis: 200 });
       pool.on('error', () => undefined);
       opened(() => pool.end());
       return postgresStorage({ pool }, { schema });
@@ -36,12 +31,9 @@ async function makeHarness(open: () => Promise<Database>, url: string): Promise<
 
     async broken() {
       if ('pglite' in connection) {
-        const pglite = new PGlite();
-        await pglite.waitReady;
-        await pglite.close();
-        return postgresStorage({ pglite }, { schema });
+        return postgresStorage({ pglite: await (closed ??= closedPGlite()) }, { schema });
       }
-      const pool = new pg.Pool({ connectionString: url });
+      const pool = new pg.Pool({ connectionString: engine.url });
       await pool.end();
       return postgresStorage({ pool }, { schema });
     },
@@ -56,6 +48,14 @@ async function makeHarness(open: () => Promise<Database>, url: string): Promise<
       for (const close of closers) await close();
     },
   };
+}
+
+/** One is enough for all: nothing brings it back, and each takes seconds to start. */
+async function closedPGlite(): Promise<PGlite> {
+  const pglite = new PGlite();
+  await pglite.waitReady;
+  await pglite.close();
+  return pglite;
 }
 
 async function transaction(

@@ -1,11 +1,7 @@
-/** What depends on how statements are sent once more, on a pool of a host that has set everything that can be set, for reasons of its own. */
-import { describeOnEngines } from '@vivarium/engines/vitest';
-import { describeStorageAgain } from '@vivarium/testing';
-
-import { makeHarness } from './harness.ts';
 import type { Making } from './harness.ts';
 
-const hostile: Making = {
+/** A pool of a host that has set everything that can be set, for reasons of its own. */
+export const hostile: Making = {
   host: {
     timezone: '+05:30',
     dateStrings: true,
@@ -27,11 +23,3 @@ const hostile: Making = {
     'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED',
   ],
 };
-
-await describeOnEngines(['mysql-9', 'mariadb'], (engine) => {
-  describeStorageAgain(engine.name, () => makeHarness(engine, hostile), {
-    chaosCommands: 500,
-    modelCommands: 300,
-    buildCommands: 300,
-  });
-});

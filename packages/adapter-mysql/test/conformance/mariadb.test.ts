@@ -1,0 +1,8 @@
+import { describeOnEngines } from '@vivarium/engines/vitest';
+import { describeStorage } from '@vivarium/testing';
+
+import { makeHarness } from './harness.ts';
+
+await describeOnEngines(['mariadb'], (engine) => {
+  describeStorage(engine.name, () => makeHarness(engine));
+});
