@@ -394,7 +394,7 @@ await describeOnEngines(everyEngine, (engine) => {
         const drop = () => db.query(`DROP USER '${url.username}'@'%'`);
         return { storage: mysqlStorage({ connectionString: url.href }, { tablePrefix }), drop };
       };
-      const migrating = await asUser('SELECT, INSERT, UPDATE, DELETE, CREATE, REFERENCES', 'rights_');
+      const migrating = await asUser('SELECT, INSERT, UPDATE, DELETE, CREATE, REFERENCES, ALTER', 'rights_');
       await unwrap(migrating.storage.migrate());
       const working = await asUser('SELECT, INSERT, UPDATE, DELETE', 'rights_');
       const { environments } = await writeProject(working.storage, org, ['A', 'B']);

@@ -288,7 +288,10 @@ class Differential {
       for (const type of previewTypes) secrets.push(await unwrap(previews.secrets(org, { ...owner, type })));
       const fact = await unwrap(previews.secretFacts(org, { ...owner, type: 'preview', name: 'A' }, this.#keys[0]!.id));
       apps.push({
-        ...{ asked, listed, secrets, fact },
+        asked,
+        listed,
+        secrets,
+        fact,
         app: await unwrap(deployments.getApp(org, app.id)),
         repo: await unwrap(deployments.getRepo(org, repo.id)),
         environments: await unwrap(deployments.listEnvironments(org, { projectId: project.id }, first)),

@@ -123,7 +123,16 @@ export function newPreview(
 export function environmentOf(preview: StoredPreview): StoredProjectEnvironment {
   const { id, projectId, repoId, environment, type, branch, pullRequest, version, createdAt, updatedAt } = preview;
   return {
-    ...{ id, projectId, repoId, environment, type, branch, pullRequest, version, createdAt, updatedAt },
+    id,
+    projectId,
+    repoId,
+    environment,
+    type,
+    branch,
+    pullRequest,
+    version,
+    createdAt,
+    updatedAt,
     managedBy: preview.appId,
     deploymentSequence: 0,
     latestDeployment: null,
