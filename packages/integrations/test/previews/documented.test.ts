@@ -80,7 +80,8 @@ await describeOnEngines(['postgres-18'], ({ name, url: serverUrl }) => {
     const become = (expected: object) =>
       vi.waitFor(async () => expect(await statuses()).toEqual(expected), { timeout: 90_000, interval: 100 });
 
-    listener = getRequestListener(hono.fetch);
+    const answers = getRequestListener(hono.fetch);
+    listener = (request, response) => void answers(request, response);
     expect((await fetch(`${host}/github`, delivery('opened', 1))).status).toBe(200);
     await become({ 'pr-1': 'running' });
 
