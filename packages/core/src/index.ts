@@ -30,7 +30,14 @@ export type { CommandOptions } from './kernel/idempotency.ts';
 export type { IdSource, Versioned } from './kernel/ids.ts';
 export { defaultLimits } from './kernel/limits.ts';
 export type { Limits } from './kernel/limits.ts';
-export type { CallRecord, Hooks, PipelineFailure, Telemetry, VariableAccess } from './kernel/observability.ts';
+export type {
+  CallRecord,
+  Hooks,
+  PipelineFailure,
+  PreviewFailure,
+  Telemetry,
+  VariableAccess,
+} from './kernel/observability.ts';
 export type { Page, PageInput } from './kernel/paging.ts';
 export type { Policy, PolicyQuestion, PolicyResource } from './kernel/policy.ts';
 export { SecretText } from './kernel/secret-text.ts';

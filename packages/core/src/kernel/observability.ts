@@ -38,7 +38,7 @@ export interface PipelineFailure {
 export interface PreviewFailure {
   readonly orgId: string;
   readonly projectEnvironmentId: string;
-  /** Which step: `comment`, `token`, `runtime`, `removal`, `send`. */
+  /** Which step: `authenticate`, `head`, `comment`, `token`, `runtime`, `removal`; `send` to the queue; or `work` in this process. */
   readonly step: string;
   /** What it rejected with. */
   readonly error: unknown;

@@ -78,13 +78,14 @@ await describeOnEngines(['postgres-18'], ({ name, url: serverUrl }) => {
       return Object.fromEntries(items.map(({ environment: named, status }) => [named, status]));
     };
     const become = (expected: object) =>
-      vi.waitFor(async () => expect(await statuses()).toEqual(expected), { timeout: 20_000 });
+      vi.waitFor(async () => expect(await statuses()).toEqual(expected), { timeout: 90_000, interval: 100 });
 
-    listener = getRequestListener(hono.fetch);
+    const answers = getRequestListener(hono.fetch);
+    listener = (request, response) => void answers(request, response);
     expect((await fetch(`${host}/github`, delivery('opened', 1))).status).toBe(200);
     await become({ 'pr-1': 'running' });
 
-    listener = express;
+    listener = (request, response) => void express(request, response);
     expect((await fetch(`${host}/github`, delivery('opened', 2))).status).toBe(200);
     await become({ 'pr-1': 'running', 'pr-2': 'running' });
 
@@ -94,7 +95,7 @@ await describeOnEngines(['postgres-18'], ({ name, url: serverUrl }) => {
     expect(await handler({ headers, body: `${body} `, isBase64Encoded: false })).toMatchObject({ statusCode: 401 });
     await become({ 'pr-1': 'running', 'pr-2': 'running', 'pr-3': 'running' });
 
-    expect(await sweep()).toEqual([]);
+    await vi.waitFor(async () => expect(await sweep()).toEqual([]), { timeout: 30_000 });
     const { branch, sha } = (await unwrap(previews.list({ appId: app.id }))).items[0]!;
     await reconcile(app.id, [{ pullRequest: 3, branch, sha }]);
     await become({ 'pr-1': 'stopped', 'pr-2': 'stopped', 'pr-3': 'running' });

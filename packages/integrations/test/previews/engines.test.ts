@@ -48,7 +48,7 @@ await describeOnEngines(['dynamodb'], ({ name, url }) => {
         async () => {
           if ((await size(queueUrl)) > 0) throw new Error('there are messages left');
         },
-        { timeout: 30_000, interval: 50 },
+        { timeout: 60_000, interval: 50 },
       );
     return { ...made, settle };
   });

@@ -66,6 +66,10 @@ describe('[memory] a pull request from a fork', () => {
 });
 
 describe('[memory] GitHub has trouble', () => {
+  /** What never answers is not waited for as long as what is only slow. */
+  const patience = (trouble: () => unknown) => (trouble() === 'hang' ? { timeoutMs: 2_000 } : {});
+  const arrives = (deliver: (action: 'opened') => Promise<number>) =>
+    vi.waitFor(async () => expect(await deliver('opened')).toBe(200), { timeout: 30_000 });
   const inAMinute = () => String(Math.ceil(Date.now() / 1_000) + 60);
   const troubles = [
     ['500', () => ({ status: 500, headers: { 'retry-after': '7' } }), [7_000, 7_000], 'HTTP 500'],
@@ -81,8 +85,8 @@ describe('[memory] GitHub has trouble', () => {
   ] as const;
 
   test.each(troubles)('%s: it is asked again when it says so, and all goes well', async (_, trouble, [least, most]) => {
-    const { deliver, settle, preview, hub, queue, runtime } = await byHand({ timeoutMs: 500 });
-    expect(await deliver('opened')).toBe(200);
+    const { deliver, settle, preview, hub, queue, runtime } = await byHand(patience(trouble));
+    await arrives(deliver);
     let left = 2;
     hub.odd = ({ operation }) => (operation.startsWith('POST /repos/') && left-- > 0 ? trouble() : null);
     await settle();
@@ -99,8 +103,8 @@ describe('[memory] GitHub has trouble', () => {
   test.each(troubles)(
     '%s, and it stays so: then the preview is in error, with the reason',
     async (_, trouble, __, says) => {
-      const { deliver, settle, preview, hub, queue, runtime, ada } = await byHand({ timeoutMs: 200 });
-      await deliver('opened');
+      const { deliver, settle, preview, hub, queue, runtime, ada } = await byHand(patience(trouble));
+      await arrives(deliver);
       hub.odd = ({ operation }) => (operation.includes('/git/ref/') ? trouble() : null);
       await settle();
       const failed = queue.tries.filter(({ error }) => error !== null);
@@ -141,8 +145,8 @@ describe('[memory] GitHub has trouble', () => {
   });
 
   test('a comment whose answer got lost is not written twice', async () => {
-    const { deliver, settle, hub } = await byHand();
-    await deliver('opened');
+    const { deliver, settle, hub } = await byHand({ timeoutMs: 2_000 });
+    await arrives(deliver);
     let left = 1;
     hub.before = async ({ operation }) => {
       if (operation.startsWith('POST /repos/') && left-- > 0)

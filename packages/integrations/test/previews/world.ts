@@ -36,7 +36,7 @@ let worlds = 0;
  * A team: a service that embeds Vivarium, GitHub and a runtime service, as three servers on loopback that speak HTTP. When the test is over, nothing that anybody may read has a secret in it, and
  * every request to GitHub was one of GitHub's description.
  */
-export async function world({ storage = memoryStorage(), keys, queue, forks, timeoutMs = 2_000 }: Place = {}) {
+export async function world({ storage = memoryStorage(), keys, queue, forks, timeoutMs = 30_000 }: Place = {}) {
   const org = `team-${process.pid}-${Date.now()}-${worlds++}`;
   const { baseUrl, state: hub } = await github();
   const runtime = await runtimeService(runtimeSecret);
