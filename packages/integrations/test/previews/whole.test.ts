@@ -1,5 +1,7 @@
 import { describe, expect, test, vi } from 'vitest';
 
+import { segmentAnalytics } from '../../src/segment/index.ts';
+import { peer } from '../loopback.ts';
 import { byHand, first, flows, second, third } from './flows.ts';
 import { password, world } from './world.ts';
 
@@ -199,5 +201,41 @@ describe('[memory] the runtime service has trouble', () => {
     await deliver('reopened', { sha: second });
     await settle();
     expect(await preview()).toMatchObject({ status: 'error', reason: 'the step runtime was refused (HTTP 422)' });
+  });
+});
+
+describe('[memory] what is counted', () => {
+  test('is each thing that happens, under an id of its own, by whom; and nobody waits for it', async () => {
+    const segment = await peer({ status: 200 });
+    const analytics = segmentAnalytics({ writeKey: 'write-key', url: segment.url });
+    const { deliver, settle, runtime, app, org } = await byHand({ analytics });
+    await deliver('opened');
+    await settle();
+    await runtime.newest().report({ status: 'running' });
+    await deliver('closed');
+    await settle();
+    await vi.waitFor(() => expect(segment.received).toHaveLength(3));
+    const told = segment.received.map(({ body }) => JSON.parse(body) as { event: string; messageId: string });
+    expect(told.map(({ event }) => event).sort()).toEqual([
+      'environment_created',
+      'environment_running',
+      'environment_stopped',
+    ]);
+    expect(new Set(told.map(({ messageId }) => messageId)).size).toBe(3);
+    expect(told[0]).toMatchObject({
+      anonymousId: `${org}:system:system`,
+      properties: { appId: app.id, environment: 'pr-2', pullRequest: 2, orgId: org },
+    });
+  });
+
+  test('does not matter when it fails', async () => {
+    const segment = await peer('hang up');
+    const { deliver, settle, preview } = await byHand({
+      analytics: segmentAnalytics({ writeKey: 'write-key', url: segment.url }),
+    });
+    await deliver('opened');
+    await settle();
+    expect(await preview()).toMatchObject({ status: 'deploying' });
+    await vi.waitFor(() => expect(segment.received).toHaveLength(1));
   });
 });

@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 
 import { createRequestListener } from '@remix-run/node-fetch-server';
 import { createVivarium, localKeyring, unwrap } from '@vivarium/core';
-import type { CommandQueue, ForkPolicy, KeyManagement, Storage } from '@vivarium/core';
+import type { Analytics, CommandQueue, ForkPolicy, KeyManagement, Storage } from '@vivarium/core';
 import { memoryStorage } from '@vivarium/core/memory';
 import { appId, payloads, privateKey, signedDelivery } from '@vivarium/loopback-github';
 import { expect, onTestFinished, vi } from 'vitest';
@@ -26,6 +26,7 @@ export interface Place {
   /** In this process when not given. */
   readonly queue?: CommandQueue | undefined;
   readonly forks?: ForkPolicy | undefined;
+  readonly analytics?: Analytics | undefined;
   /** How long GitHub may take. */
   readonly timeoutMs?: number | undefined;
 }
@@ -36,7 +37,14 @@ let worlds = 0;
  * A team: a service that embeds Vivarium, GitHub and a runtime service, as three servers on loopback that speak HTTP. When the test is over, nothing that anybody may read has a secret in it, and
  * every request to GitHub was one of GitHub's description.
  */
-export async function world({ storage = memoryStorage(), keys, queue, forks, timeoutMs = 30_000 }: Place = {}) {
+export async function world({
+  storage = memoryStorage(),
+  keys,
+  queue,
+  forks,
+  analytics,
+  timeoutMs = 30_000,
+}: Place = {}) {
   const org = `team-${process.pid}-${Date.now()}-${worlds++}`;
   const { baseUrl, state: hub } = await github();
   const runtime = await runtimeService(runtimeSecret);
@@ -61,6 +69,7 @@ export async function world({ storage = memoryStorage(), keys, queue, forks, tim
       runtime: httpRuntime({ url: runtime.url, secret: runtimeSecret, reportUrl: `${host}/reports`, retries: 0 }),
       ...(queue !== undefined && { queue }),
       ...(forks !== undefined && { forks }),
+      ...(analytics !== undefined && { analytics }),
     },
   });
   const webhooks = githubWebhooks({ vivarium, secret: webhookSecret, orgsOf: () => [org] });
