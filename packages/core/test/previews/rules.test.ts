@@ -93,6 +93,23 @@ describe('what is asked for while something is under way', () => {
     expect(failed(told, 1, 'why', at)!.preview).toMatchObject({ status: 'initializing', sha: third, generation: 2 });
   });
 
+  test('a run of its own has nothing of the one before it', () => {
+    const running = preview({
+      status: 'running',
+      url: 'https://old.example',
+      tests: 'failed',
+      reportSequence: 3,
+      tries: 2,
+    });
+    expect(after(running, restart)).toMatchObject({
+      url: null,
+      tests: null,
+      reportSequence: 0,
+      tries: 0,
+      generation: 2,
+    });
+  });
+
   test('asking again for what is there changes nothing', () => {
     for (const status of ['initializing', 'deploying', 'running_tests', 'running'] as const) {
       expect(ask(preview({ status }), create(first), at)._unsafeUnwrap()).toBeNull();
