@@ -3,11 +3,10 @@ import type { DeploymentRepository } from '@vivarium/core/storage';
 
 import { answer } from './answer.ts';
 import { forgetScope } from './data-keys.ts';
-import { forgetEnvironments } from './deployments-environments.ts';
+import { forgetEnvironments, holdOwners } from './deployments-owners.ts';
 import { appColumns, appRow, atVersion, settingsOf, toApp } from './deployments-rows.ts';
 import type { Dialect } from './dialect.ts';
 import { Filtered } from './filtered.ts';
-import type { Step } from './plan.ts';
 import { pageOf, read } from './read.ts';
 import { keyColumns, toKey } from './rows.ts';
 import { compile } from './statement.ts';
@@ -158,16 +157,4 @@ export function sqlApps(session: Session, statements: ReturnType<typeof appState
         }),
       ),
   };
-}
-
-/** Project and repository of something new are there, in its org, and stay. */
-export function holdOwners(
-  orgId: string,
-  { projectId, repoId }: { readonly projectId: string; readonly repoId: string },
-): readonly Step<'gone'>[] {
-  const held = { do: 'hold', stays: 'undeleted', else: 'gone' } as const;
-  return [
-    { ...held, table: 'projects', where: { org_id: orgId, id: projectId } },
-    { ...held, table: 'repos', where: { org_id: orgId, id: repoId } },
-  ];
 }

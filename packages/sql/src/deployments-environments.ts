@@ -7,7 +7,7 @@ import type {
 } from '@vivarium/core/storage';
 
 import { answer } from './answer.ts';
-import { holdOwners } from './deployments-apps.ts';
+import { holdOwners } from './deployments-owners.ts';
 import {
   atVersion,
   deploymentColumns,
@@ -19,29 +19,11 @@ import {
 } from './deployments-rows.ts';
 import type { Dialect } from './dialect.ts';
 import { Filtered } from './filtered.ts';
-import type { Step } from './plan.ts';
 import { pageOf, read } from './read.ts';
 import { keyColumns, toKey } from './rows.ts';
 import { compile } from './statement.ts';
 import { journalSteps, planName, write } from './write.ts';
 import type { Session } from './write.ts';
-
-/**
- * Part of deleting what project environments belong to, which is held: they go with it in any case, and here they go first. A cascade that takes several of them, each with
- * what it has below it, forgets some on MySQL 9.7, of what is below and of them; one that begins with them does not.
- */
-export function forgetEnvironments(
-  orgId: string,
-  of: { readonly project_id: string } | { readonly repo_id: string } | { readonly managed_by: string },
-): Step<'has_live_previews'> {
-  return {
-    do: 'delete',
-    table: 'project_environments',
-    where: { org_id: orgId, ...of },
-    rows: 'any',
-    violations: { vivarium_preview_runtime: 'has_live_previews' },
-  };
-}
 
 export function projectEnvironmentStatements(dialect: Dialect) {
   const { table, after } = dialect;

@@ -3,7 +3,7 @@ import type { DeploymentRepository } from '@vivarium/core/storage';
 
 import { answer } from './answer.ts';
 import { forgetApps } from './data-keys.ts';
-import { forgetEnvironments } from './deployments-environments.ts';
+import { forgetEnvironments } from './deployments-owners.ts';
 import { atVersion, registrationOf, repoColumns, repoRow, toRepo } from './deployments-rows.ts';
 import type { Dialect } from './dialect.ts';
 import { pageOf, read } from './read.ts';

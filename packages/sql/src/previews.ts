@@ -10,7 +10,6 @@ import { busyPreviewStatuses, previewStatuses, StorageFailure } from '@vivarium/
 import type { PreviewRepository, PreviewStatus, PreviewWrite } from '@vivarium/core/storage';
 
 import { answer } from './answer.ts';
-import { holdOwners } from './deployments-apps.ts';
 import {
   appColumns,
   deploymentColumns,
@@ -25,6 +24,7 @@ import {
   toProjectEnvironment,
   toRepo,
 } from './deployments-rows.ts';
+import { holdOwners } from './deployments-owners.ts';
 import type { Dialect } from './dialect.ts';
 import { Filtered } from './filtered.ts';
 import type { Step } from './plan.ts';

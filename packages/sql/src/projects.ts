@@ -4,7 +4,7 @@ import type { Change, ProjectRepository, StoredEnvironment, StoredProject } from
 
 import { answer } from './answer.ts';
 import { forgetApps, forgetScope, insertKey } from './data-keys.ts';
-import { forgetEnvironments } from './deployments-environments.ts';
+import { forgetEnvironments } from './deployments-owners.ts';
 import type { Dialect, Row } from './dialect.ts';
 import { environmentRow } from './environments.ts';
 import type { Diagnosis, NewRow, Step } from './plan.ts';
