@@ -70,37 +70,3 @@ export async function migrated(storage: MysqlStorage): Promise<MysqlStorage> {
   if (report.isErr()) throw report.error;
   return storage;
 }
-
-export const tables = [
-  'projects',
-  'environments',
-  'org_trees',
-  'journal',
-  'journal_queue',
-  'journal_lanes',
-  'idempotency_keys',
-  'data_keys',
-  'ephemeral_secret_instances',
-  'ephemeral_secret_definitions',
-  'instance_state_changes',
-  'ephemeral_environment_instances',
-  'state_change_actions',
-  'ephemeral_environment_types',
-  'build_failures',
-  'build_states',
-  'builds',
-  'milestone_plans',
-  'image_types',
-  'os_versions',
-  'platforms',
-  'app_secrets',
-  'webhook_deliveries',
-  'preview_steps',
-  'preview_commands',
-  'preview_runtimes',
-  'previews',
-  'deployments',
-  'project_environments',
-  'apps',
-  'repos',
-] as const;

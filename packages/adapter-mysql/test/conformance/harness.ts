@@ -1,12 +1,13 @@
 /** What the conformance suite needs of a database: the storage under test, and ways around it. */
 import type { AvailableEngine } from '@vivarium/engines/vitest';
+import { tables } from '@vivarium/sql';
 import type { RawDatabase, StorageHarness } from '@vivarium/testing';
 import { createPool } from 'mysql2/promise';
 import type { Pool, PoolOptions } from 'mysql2/promise';
 
 import { mysqlStorage } from '../../src/index.ts';
 import type { MysqlStorage } from '../../src/index.ts';
-import { database, tables } from '../databases.ts';
+import { database } from '../databases.ts';
 import type { Database } from '../databases.ts';
 
 /** How the storage under test is made; by default, on a pool of the host's as mysql2 makes it. */
@@ -49,7 +50,7 @@ export async function makeHarness(engine: AvailableEngine, making: Making = {}):
 
     async reset() {
       await db.query('UPDATE vivarium_projects SET parent_project_id = NULL');
-      for (const table of tables) await db.query(`DELETE FROM vivarium_${table}`);
+      for (const table of Object.keys(tables)) await db.query(`DELETE FROM vivarium_${table}`);
     },
 
     async close() {
@@ -94,7 +95,7 @@ function rawDatabase({ query }: Database): RawDatabase {
       return row!['found'] as number;
     },
     async dump() {
-      const parts = await Promise.all(tables.map((table) => query(`SELECT * FROM vivarium_${table}`)));
+      const parts = await Promise.all(Object.keys(tables).map((table) => query(`SELECT * FROM vivarium_${table}`)));
       return JSON.stringify(parts);
     },
   };

@@ -1,5 +1,6 @@
 import { PGlite } from '@electric-sql/pglite';
 import type { AvailableEngine } from '@vivarium/engines/vitest';
+import { tables } from '@vivarium/sql';
 import type { RawDatabase, StorageHarness } from '@vivarium/testing';
 import pg from 'pg';
 
@@ -41,7 +42,7 @@ export async function makeHarness(engine: AvailableEngine): Promise<StorageHarne
     transaction: (work) => transaction(connection, work),
 
     async reset() {
-      for (const table of tables) await db.query(`TRUNCATE ${schema}.${table} CASCADE`);
+      for (const table of Object.keys(tables)) await db.query(`TRUNCATE ${schema}.${table} CASCADE`);
     },
 
     async close() {
@@ -80,40 +81,6 @@ async function transaction(
   }
 }
 
-const tables = [
-  'projects',
-  'environments',
-  'org_trees',
-  'journal',
-  'journal_queue',
-  'journal_lanes',
-  'idempotency_keys',
-  'data_keys',
-  'ephemeral_secret_instances',
-  'ephemeral_secret_definitions',
-  'instance_state_changes',
-  'ephemeral_environment_instances',
-  'state_change_actions',
-  'ephemeral_environment_types',
-  'build_failures',
-  'build_states',
-  'builds',
-  'milestone_plans',
-  'image_types',
-  'os_versions',
-  'platforms',
-  'app_secrets',
-  'webhook_deliveries',
-  'preview_steps',
-  'preview_commands',
-  'preview_runtimes',
-  'previews',
-  'deployments',
-  'project_environments',
-  'apps',
-  'repos',
-] as const;
-
 function rawDatabase({ query, schema }: Database): RawDatabase {
   const tableOf = {
     projects: 'projects',
@@ -144,7 +111,7 @@ function rawDatabase({ query, schema }: Database): RawDatabase {
     },
     async dump() {
       const parts = await Promise.all(
-        tables.map((table) =>
+        Object.keys(tables).map((table) =>
           query(`SELECT coalesce(string_agg(t::text, chr(10)), '') AS rows FROM ${schema}.${table} t`),
         ),
       );

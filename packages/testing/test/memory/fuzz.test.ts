@@ -11,7 +11,7 @@ import { journalModel } from '../../src/model-journal.ts';
 import { recordingRunner } from '../../src/pipelines.ts';
 import { seededRandom } from '../../src/seeded-random.ts';
 import { everyCall } from '../../src/every-call.ts';
-import { makeWorld, worldRunner } from '../../src/world.ts';
+import { makeWorld, worldOutside, worldRunner } from '../../src/world.ts';
 import { emptyTally, watched } from './hostile-input.ts';
 import type { Tally } from './hostile-input.ts';
 
@@ -57,7 +57,7 @@ describe('[memory] fuzz', () => {
   );
 
   test(
-    `${Math.ceil(calls / 4)} calls of ephemeral environments, keys, builds and deployments, valid and not, throw nothing (seed ${seed})`,
+    `${Math.ceil(calls / 4)} calls of ephemeral environments, keys, builds, deployments and previews, valid and not, throw nothing (seed ${seed})`,
     { timeout: 600_000 },
     async () => {
       const unhandled: unknown[] = [];
@@ -71,7 +71,12 @@ describe('[memory] fuzz', () => {
       try {
         while (goesOn(tally, calls / 4, everyOne)) {
           const clock = fakeClock();
-          const vivarium = createVivarium<unknown>({ storage: memoryStorage(), clock, keys, pipelines: worldRunner });
+          const ports = {
+            keys,
+            pipelines: worldRunner,
+            previews: { ...worldOutside.ports, forks: 'approve' },
+          } as const;
+          const vivarium = createVivarium<unknown>({ storage: memoryStorage(), clock, ...ports });
           const ada = vivarium.as({ org: 'acme', type: 'user', id: 'ada' });
           const world = await makeWorld(ada);
           const client = watched(ada, random, tally);
@@ -95,7 +100,7 @@ describe('[memory] fuzz', () => {
 
 /** Called in worlds, which have what these methods ask for; all others by the commands of the model test. */
 function isOfTheWorld(method: string): boolean {
-  return ['ephemeral.', 'keys.', 'builds.', 'deployments.'].some((context) => method.startsWith(context));
+  return ['ephemeral.', 'keys.', 'builds.', 'deployments.', 'previews.'].some((context) => method.startsWith(context));
 }
 
 /** What no call has come by yet: each of the methods has to have succeeded, and to have refused input. */
