@@ -4,7 +4,7 @@ import { describePreviewDeliveries } from '@vivarium/testing';
 
 import { database } from './databases.ts';
 
-const crashes = Number(process.env['VIVARIUM_TEST_PREVIEW_CRASHES'] ?? 60);
+const crashes = Number(process.env['VIVARIUM_TEST_PREVIEW_CRASHES'] ?? 25);
 
 await describeOnEngines(['pglite'], (engine) => {
   describePreviewDeliveries(engine.name, () => database(engine), { orders: 0, crashes });
