@@ -41,8 +41,8 @@ export default defineConfig({
     include: ['packages/*/test/**/*.test.ts', 'tooling/*/test/**/*.test.ts'],
     globalSetup: ['tooling/engines/src/global-setup.ts'],
     sequence: { sequencer: LongestFirst },
-    // Of two cores' worth: the engines work on the same ones, and some tests wait, for locks, for processes that are killed, for answers that do not come.
-    maxWorkers: 3,
+    // The engines work on the same cores: on two of them, three workers took a third longer than two.
+    maxWorkers: 2,
     testTimeout: 120_000,
     hookTimeout: 120_000,
   },

@@ -5,7 +5,7 @@ import { describeCrashes } from '@vivarium/testing';
 
 import { database } from './databases.ts';
 
-const kills = Number(process.env['VIVARIUM_TEST_KILLS'] ?? 10);
+const kills = Number(process.env['VIVARIUM_TEST_KILLS'] ?? 20);
 const program = fileURLToPath(new URL('crash-worker.ts', import.meta.url));
 
 await describeOnEngines(['postgres-18'], (engine) => {

@@ -32,3 +32,8 @@ export function tally(answers: readonly string[]): Readonly<Record<string, numbe
 export function together<T>(count: number, act: (index: number) => PromiseLike<T>): Promise<T[]> {
   return Promise.all(Array.from({ length: count }, (_, index) => act(index)));
 }
+
+/** Lets those work who are looked at: somebody who looks without a pause takes the time that they need, and a database answers nobody who never waits. */
+export function aWhile(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 5));
+}

@@ -2,7 +2,7 @@ import { buildEvents, legalBuildEvents, unwrap } from '@vivarium/core';
 import type { Build, BuildEvent, BuildState, Client, CommandOptions, ResultAsync, VivariumError } from '@vivarium/core';
 import { describe, expect, test } from 'vitest';
 
-import { together } from './answers.ts';
+import { aWhile, together } from './answers.ts';
 import { checkContest, contestMilestones } from './builds-contest-check.ts';
 import { makeReferences } from './builds-making.ts';
 import { enoughOf, untilEnough } from './enough.ts';
@@ -219,8 +219,7 @@ async function watch(client: Client<unknown>, contest: Contest, seen: Map<string
     if (history.isErr()) violations.push(`the history of ${id} could not be read: ${history.error.message}`);
     else violations.push(...gapsIn(history.value.items).map((gap) => `${id}: ${gap}`));
   }
-  // Where there is no build yet nothing was waited for: without a turn of the event loop, no answer of a database would ever arrive.
-  await new Promise((resolve) => setImmediate(resolve));
+  await aWhile();
   return violations;
 }
 

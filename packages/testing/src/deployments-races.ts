@@ -2,7 +2,7 @@ import { unwrap } from '@vivarium/core';
 import type { Client, Deployment, ResultAsync, VivariumError } from '@vivarium/core';
 import { describe, expect, test } from 'vitest';
 
-import { codeOf, tally, together } from './answers.ts';
+import { aWhile, codeOf, tally, together } from './answers.ts';
 import { deploy, historyOf, makeEnvironment } from './deployments-making.ts';
 import { commit } from './every-deployment-call.ts';
 import { fakeClock } from './fake-clock.ts';
@@ -258,6 +258,7 @@ function watch({ deployments }: Client<unknown>, environmentId: string): { stop(
   const watching = (async () => {
     let [latest, live] = [0, 0];
     for (let looks = 0; !stopped || looks < 2; looks++) {
+      await aWhile();
       const place = await unwrap(deployments.environments.get(environmentId));
       expect(await sequenceOf(place.latestDeployment)).toBe(place.deploymentSequence);
       expect(place.deploymentSequence).toBeGreaterThanOrEqual(latest);

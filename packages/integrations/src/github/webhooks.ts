@@ -5,9 +5,8 @@ import { isVivariumError } from '@vivarium/core';
 import type { ResultAsync, SourceEvent } from '@vivarium/core';
 import { checkOptions, hasMethods, may, must } from '@vivarium/core/storage';
 
-import { readText } from '../pipeline-http/body.ts';
-import { mediaType } from '../pipeline-http/exchange.ts';
-import { problem, problemOf } from '../pipeline-http/problem.ts';
+import { problem, problemOf } from '../http/problem.ts';
+import { objectOf, receiveText, refusalOf } from '../http/receiving.ts';
 import { wholeNumber } from '../whole-number.ts';
 import { understand } from './events.ts';
 
@@ -34,7 +33,6 @@ export interface GitHubWebhooksOptions {
 }
 
 const minimumSecretBytes = 16;
-const bodyTimeoutMs = 10_000;
 
 /**
  * Takes the webhooks of a GitHub App: a handler on the web's standard `Request` and `Response`. It verifies `x-hub-signature-256` over the bytes as they came, and hands
@@ -58,18 +56,14 @@ export function githubWebhooks(options: GitHubWebhooksOptions): (request: Reques
   const secrets = typeof options.secret === 'string' ? [options.secret] : [...options.secret];
 
   return async (request) => {
-    if (request.method !== 'POST')
-      return problem(405, 'method_not_allowed', 'only POST is answered here', { allow: 'POST' });
-    if (mediaType(request.headers) !== 'application/json') {
-      return problem(415, 'unsupported_media_type', 'the content type of the webhook has to be application/json');
-    }
+    const refusal = refusalOf(request);
+    if (refusal !== null) return refusal;
     const signature = request.headers.get('x-hub-signature-256');
     if (signature === null) return problem(401, 'unsigned', 'the header x-hub-signature-256 is missing');
     const name = request.headers.get('x-github-event');
     if (name === null) return problem(400, 'invalid_input', 'the header x-github-event is missing');
-    if (Number(request.headers.get('content-length')) > maximumBytes) return tooLarge(maximumBytes);
 
-    const body = await readBody(request, maximumBytes);
+    const body = await receiveText(request, { maximumBytes, keepMark: true });
     if (body instanceof Response) return body;
     if (!(await isSigned(secrets, body, signature))) {
       return problem(401, 'wrong_signature', 'the signature is not one of this secret over this body');
@@ -126,33 +120,6 @@ async function isSigned(secrets: readonly string[], body: string, signature: str
   if (body === '' || !/^sha256=[0-9a-f]{64}$/.test(signature)) return false;
   const fits = await Promise.all(secrets.map((secret) => verify(secret, body, signature)));
   return fits.includes(true);
-}
-
-function tooLarge(maximumBytes: number): Response {
-  return problem(413, 'content_too_large', `the body may have ${maximumBytes} bytes`);
-}
-
-/** The text has exactly the bytes that came: it is decoded strictly, and a byte order mark is kept. */
-async function readBody(request: Request, maximumBytes: number): Promise<string | Response> {
-  try {
-    const signal = AbortSignal.timeout(bodyTimeoutMs);
-    const read = await readText(request.body, { maximumBytes, signal, keepMark: true });
-    if ('text' in read) return read.text;
-    if (read.fault === 'too long') return tooLarge(maximumBytes);
-    if (read.fault === 'too late') return problem(408, 'request_timeout', 'the body did not arrive in time');
-    return problem(400, 'invalid_input', 'the body has to be UTF-8');
-  } catch {
-    return problem(400, 'invalid_input', 'the body broke off, or was read before this handler');
-  }
-}
-
-function objectOf(text: string): object | null {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : null;
-  } catch {
-    return null;
-  }
 }
 
 function check(options: GitHubWebhooksOptions): void {

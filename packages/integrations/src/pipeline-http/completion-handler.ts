@@ -2,9 +2,8 @@ import { isVivariumError } from '@vivarium/core';
 import type { ResultAsync } from '@vivarium/core';
 import { checkOptions, hasMethods, may, must } from '@vivarium/core/storage';
 
-import { readText } from './body.ts';
-import { mediaType } from './exchange.ts';
-import { problem, problemOf } from './problem.ts';
+import { problem, problemOf } from '../http/problem.ts';
+import { objectOf, receiveText, refusalOf } from '../http/receiving.ts';
 
 /** The part of a `Vivarium` that the handler uses. */
 export interface CompletingVivarium {
@@ -34,9 +33,6 @@ export interface CompletionHandlerOptions {
 
 const longestBody = 65_536;
 
-/** How long a pipeline may take to send its body. */
-const bodyTimeoutMs = 15_000;
-
 /**
  * Lets pipelines complete their changes over HTTP: a handler on the web's standard `Request` and `Response`, for the host to mount in its own server,
  * where it likes, in front of anything that reads bodies or asks for a session.
@@ -60,19 +56,15 @@ export function completionHandler(options: CompletionHandlerOptions): (request: 
   const { vivarium, org: onlyOrg } = options;
 
   return async (request) => {
-    if (request.method !== 'POST')
-      return problem(405, 'method_not_allowed', 'only POST is answered here', { allow: 'POST' });
-    if (mediaType(request.headers) !== 'application/json') {
-      return problem(415, 'unsupported_media_type', 'the body has to be application/json');
-    }
+    const refusal = refusalOf(request);
+    if (refusal !== null) return refusal;
     const token = bearerOf(request.headers.get('authorization'));
     if (token === null) {
       const detail = 'the header Authorization: Bearer <token> is missing or malformed';
       return problem(401, 'invalid_token', detail, { 'www-authenticate': 'Bearer realm="vivarium"' });
     }
-    if (Number(request.headers.get('content-length')) > longestBody) return tooLarge();
 
-    const read = await readBody(request);
+    const read = await receiveText(request, { maximumBytes: longestBody });
     if (read instanceof Response) return read;
     const body = objectOf(read);
     if (body === null) return problem(400, 'invalid_input', 'the body has to be a JSON object');
@@ -108,39 +100,7 @@ function unauthorized(): Response {
   });
 }
 
-function tooLarge(): Response {
-  return problem(413, 'content_too_large', `the body may have ${longestBody} bytes`);
-}
-
 /** RFC 6750, 2.1. */
 function bearerOf(authorization: string | null): string | null {
   return /^Bearer +([\w.~+/-]{1,512}=*)$/i.exec(authorization ?? '')?.[1] ?? null;
-}
-
-/** A client that sends slowly, or stops in the middle, is not waited for. */
-async function readBody(request: Request): Promise<string | Response> {
-  try {
-    const signal = AbortSignal.timeout(bodyTimeoutMs);
-    const read = await readText(request.body, { maximumBytes: longestBody, signal });
-    if ('text' in read) return read.text;
-    switch (read.fault) {
-      case 'too long':
-        return tooLarge();
-      case 'too late':
-        return problem(408, 'request_timeout', 'the body did not arrive in time');
-      case 'not UTF-8':
-        return problem(400, 'invalid_input', 'the body has to be UTF-8');
-    }
-  } catch {
-    return problem(400, 'invalid_input', 'the body broke off, or was read before this handler');
-  }
-}
-
-function objectOf(text: string): Record<string, unknown> | null {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : null;
-  } catch {
-    return null;
-  }
 }

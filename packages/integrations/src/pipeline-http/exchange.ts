@@ -1,4 +1,5 @@
-import { readText } from './body.ts';
+import { readText } from '../http/body.ts';
+import { mediaType } from '../http/media-type.ts';
 import { PipelineRequestFailed } from './failure.ts';
 
 /** How requests are sent, tried again and given up. */
@@ -137,10 +138,6 @@ function retryAfter(value: string | null): number | null {
 /** Full jitter: a random time up to a bound that doubles, so that those who failed together do not come back together. */
 function jitter(attempts: number): number {
   return Math.random() * Math.min(longestPauseMs, firstPauseMs * 2 ** (attempts - 1));
-}
-
-export function mediaType(headers: Headers): string {
-  return (headers.get('content-type') ?? '').split(';', 1)[0]!.trim().toLowerCase();
 }
 
 /** `ECONNREFUSED` and its like. The message is left out: it is a stranger's. */

@@ -2,9 +2,8 @@ import { isVivariumError, signReport } from '@vivarium/core';
 import type { ResultAsync, RuntimeReport, SignedReport } from '@vivarium/core';
 import { checkOptions, hasMethods, may, must } from '@vivarium/core/storage';
 
-import { readText } from '../pipeline-http/body.ts';
-import { mediaType } from '../pipeline-http/exchange.ts';
-import { problem, problemOf } from '../pipeline-http/problem.ts';
+import { problem, problemOf } from '../http/problem.ts';
+import { objectOf, receiveText, refusalOf } from '../http/receiving.ts';
 import { signatureHeader } from '../pipeline-http/signature.ts';
 
 /** The part of a `Vivarium` that reports are handed to. */
@@ -24,7 +23,6 @@ export interface ReportHandlerOptions {
 }
 
 const longestBody = 65_536;
-const bodyTimeoutMs = 15_000;
 
 /**
  * For the runtime's side: what to send to the report URL.
@@ -56,16 +54,12 @@ export function reportHandler(options: ReportHandlerOptions): (request: Request)
   const { vivarium, org: onlyOrg } = options;
 
   return async (request) => {
-    if (request.method !== 'POST')
-      return problem(405, 'method_not_allowed', 'only POST is answered here', { allow: 'POST' });
-    if (mediaType(request.headers) !== 'application/json') {
-      return problem(415, 'unsupported_media_type', 'the body has to be application/json');
-    }
+    const refusal = refusalOf(request);
+    if (refusal !== null) return refusal;
     const signature = request.headers.get(signatureHeader);
     if (signature === null || !/^sha256=[0-9a-f]{64}$/.test(signature)) return unauthorized();
-    if (Number(request.headers.get('content-length')) > longestBody) return tooLarge();
 
-    const body = await readBody(request);
+    const body = await receiveText(request, { maximumBytes: longestBody, keepMark: true });
     if (body instanceof Response) return body;
     const org = orgOf(body);
     if (org === null) return problem(400, 'invalid_input', 'orgId: must be a text');
@@ -94,30 +88,8 @@ function unauthorized(): Response {
   return problem(401, 'invalid_signature', `the header ${signatureHeader} is missing, or not of the key of this run`);
 }
 
-function tooLarge(): Response {
-  return problem(413, 'content_too_large', `the body may have ${longestBody} bytes`);
-}
-
-/** The text has exactly the bytes that were signed. */
-async function readBody(request: Request): Promise<string | Response> {
-  try {
-    const signal = AbortSignal.timeout(bodyTimeoutMs);
-    const read = await readText(request.body, { maximumBytes: longestBody, signal, keepMark: true });
-    if ('text' in read) return read.text;
-    if (read.fault === 'too long') return tooLarge();
-    if (read.fault === 'too late') return problem(408, 'request_timeout', 'the body did not arrive in time');
-    return problem(400, 'invalid_input', 'the body has to be UTF-8');
-  } catch {
-    return problem(400, 'invalid_input', 'the body broke off, or was read before this handler');
-  }
-}
-
 /** Whom it says that it is for. Core believes it once it knows the signature. */
 function orgOf(body: string): string | null {
-  try {
-    const { orgId } = JSON.parse(body) as { readonly orgId?: unknown };
-    return typeof orgId === 'string' ? orgId : null;
-  } catch {
-    return null;
-  }
+  const orgId = objectOf(body)?.['orgId'];
+  return typeof orgId === 'string' ? orgId : null;
 }

@@ -284,7 +284,7 @@ describe('a client that stops in the middle', () => {
     const answer = completionHandler({ vivarium })(request(stalled));
     setTimeout(() => patience.abort(), 20);
     expect(await problemOf(await answer)).toMatchObject({ status: 408 });
-    expect(wait).toHaveBeenCalledWith(15_000);
+    expect(wait).toHaveBeenCalledWith(10_000);
     expect(canceled).toBe(true);
     expect(asked).toEqual([]);
   });
