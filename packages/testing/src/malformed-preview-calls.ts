@@ -149,7 +149,12 @@ export const malformedPreviewCalls: Readonly<Record<Extract<Method, `previews.${
     ],
     'previews.reconcile': [
       ...within({ openPullRequests: [] }, 'appId', [...missing, ...wrongIds]),
-      ...within({ appId: id }, 'openPullRequests', [...missing, {}, Array.from({ length: 1_001 }, () => open)]),
+      ...within({ appId: id }, 'openPullRequests', [
+        ...missing,
+        {},
+        [open, open],
+        Array.from({ length: 1_001 }, () => open),
+      ]),
       ...inOpen('pullRequest', [...missing, ...pullRequests]),
       ...inOpen('branch', [...missing, ...branches]),
       ...inOpen('headRepo', [null, ...fullNames]),

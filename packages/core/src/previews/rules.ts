@@ -59,7 +59,7 @@ export function approve(
   sha: string,
   at: Date,
 ): Result<PreviewChange | null, IllegalTransition> {
-  if (preview.waitingSha !== sha) return err(illegal(preview, 'create'));
+  if (preview.waitingSha !== sha) return err(illegal(preview, 'approve'));
   const approved = { ...preview, approvedSha: sha, waitingSha: null };
   return ask(approved, { type: 'create', sha, cause: null }, at).map((change) => change ?? only(approved, at));
 }
@@ -292,7 +292,7 @@ function tellsPeople({ pullRequest }: StoredPreview): boolean {
   return pullRequest !== null;
 }
 
-function illegal(preview: StoredPreview, event: PreviewEvent): IllegalTransition {
+function illegal(preview: StoredPreview, event: PreviewEvent | 'approve'): IllegalTransition {
   return new IllegalTransition('preview', preview.status, event, legalPreviewCommands(preview.status));
 }
 

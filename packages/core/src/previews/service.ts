@@ -48,7 +48,11 @@ const reconcileInput = z.strictObject({
   appId: id,
   openPullRequests: z
     .array(z.strictObject({ pullRequest, branch: branchName, headRepo: fullName.optional(), sha }))
-    .max(1_000),
+    .max(1_000)
+    .refine(
+      (all) => new Set(all.map((one) => one.pullRequest)).size === all.length,
+      'must name each pull request once',
+    ),
 });
 const sweepInput = z.strictObject({
   olderThanMs: z.int().min(60_000).max(31_536_000_000).optional(),
@@ -252,7 +256,9 @@ export class Previews {
     const { storage, clock } = scope.ports;
     return operation(scope, methods.report, [signed], ([given]) =>
       safeTry(async function* () {
-        const [report] = yield* parse(z.tuple([runtimeReport]), [parsedJson(given.body)], ['body']);
+        const said = parsedJson(given.body);
+        if (said === undefined) return err(new InvalidInput([{ path: 'body', message: 'must be JSON' }]));
+        const [report] = yield* parse(z.tuple([runtimeReport]), [said], ['body']);
         if (report.orgId !== scope.caller.org) return err(new InvalidSignature());
         const { found } = yield* storage.previews.facts(scope.caller.org, report.projectEnvironmentId);
         const key = found === null ? null : yield* openReportKey(scope, found.preview);

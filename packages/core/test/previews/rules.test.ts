@@ -201,7 +201,10 @@ describe('forks', () => {
       approvedSha: first,
       waitingSha: null,
     });
-    expect(approve(approved.preview, second, at).isErr()).toBe(true);
+    expect(approve(approved.preview, second, at)._unsafeUnwrapErr()).toMatchObject({
+      code: 'illegal_transition',
+      change: 'approve',
+    });
 
     const running = { ...approved.preview, status: 'running' as const };
     const heldAgain = hold(running, second, at)!;
