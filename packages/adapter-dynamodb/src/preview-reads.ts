@@ -1,4 +1,4 @@
-import { busyPreviewStatuses, previewSteps } from '@vivarium/core/storage';
+import { isPreviewDue, previewSteps } from '@vivarium/core/storage';
 import type {
   AskFacts,
   Loaded,
@@ -32,7 +32,7 @@ import {
 import type { Key } from './keys.ts';
 import { newestFirst } from './newest-first.ts';
 import { eraseOrphan } from './orphans.ts';
-import { isUp, readMessage, readPreview, readRun, readStep } from './preview-items.ts';
+import { readMessage, readPreview, readRun, readStep } from './preview-items.ts';
 import { readActive, readProjectEnvironment } from './project-environment-items.ts';
 import { isThere } from './project-items.ts';
 import { readRepo } from './repo-items.ts';
@@ -190,7 +190,7 @@ export function dynamodbPreviewReads(table: Table): PreviewReads {
             const keys = places.map((place) => previewKey(orgId, textOf(place, 'id')));
             const [found, apps] = await Promise.all([table.get(...keys), appsOf(orgId, places)]);
             const previews = itemsIn(found, keys).map(readPreview);
-            due.push(...previews.filter((preview) => apps.has(preview.appId) && isDue(preview, now, askedBy)));
+            due.push(...previews.filter((preview) => apps.has(preview.appId) && isPreviewDue(preview, now, askedBy)));
             if (due.length >= limit) return due.slice(0, limit);
           }
         }
@@ -215,11 +215,4 @@ function itemsIn(found: Found, keys: readonly Key[]): readonly Item[] {
 /** Both change in one transaction, which gives them one version. */
 function belongTogether(environment: Item, preview: Item | null): boolean {
   return preview === null || integerOf(preview, 'version') === integerOf(environment, 'version');
-}
-
-function isDue(preview: StoredPreview, now: Date, askedBy: Date | null): boolean {
-  const { status, deadline, type, requestedAt } = preview;
-  if (busyPreviewStatuses.has(status) && deadline !== null && deadline <= now) return true;
-  const ages = type === 'preview' && isUp(preview) && status !== 'stopping';
-  return askedBy !== null && ages && requestedAt <= askedBy;
 }

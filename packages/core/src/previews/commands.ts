@@ -14,6 +14,7 @@ import type { Preview, StoredPreview } from './model.ts';
 import type { PreviewFacts } from './repository.ts';
 import { toPreview } from './rules.ts';
 import type { PreviewChange } from './rules.ts';
+import { track } from './tracking.ts';
 
 /** The methods that ask something of a preview that is there. */
 export type Asking = Extract<Method, `previews.${'restart' | 'stop' | 'remove' | 'forget' | 'approve'}`>;
@@ -41,6 +42,7 @@ export function askOf<M extends Asking>(
         if (written.refused === 'key_taken') return ok(written.record);
         return written.refused === 'not_found' ? err(new NotFound('preview', target)) : ok(again);
       }
+      track(scope, facts.preview, write.preview);
       await send(scope, write.message);
       return ok(toPreview(write.preview));
     }) as Eventually<Preview | Again, ErrorOf<M>>;

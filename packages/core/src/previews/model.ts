@@ -5,6 +5,7 @@ import { orgId } from '../kernel/actor.ts';
 import { id } from '../kernel/ids.ts';
 import type { Versioned } from '../kernel/ids.ts';
 import { anyText, freeText } from '../kernel/text.ts';
+import { busyPreviewStatuses } from './lifecycle.ts';
 import type { PreviewStatus } from './lifecycle.ts';
 
 /** Environment types of version 1 (seed 002): previews of pull requests, and the one production of an app. */
@@ -181,4 +182,17 @@ export interface AppSecret {
   readonly name: string;
   readonly createdAt: Date;
   readonly updatedAt: Date;
+}
+
+/** Whether something has been under way for too long. */
+export function isOverdue({ status, deadline }: StoredPreview, now: Date): boolean {
+  return busyPreviewStatuses.has(status) && deadline !== null && deadline <= now;
+}
+
+/** Whether `sweep` should look at a preview: it is overdue, or one that ages was asked for by `askedBy` and is still to run. */
+export function isDue(preview: StoredPreview, now: Date, askedBy: Date | null): boolean {
+  if (isOverdue(preview, now)) return true;
+  const { status, type, requestedAt } = preview;
+  const ages = type === 'preview' && status !== 'stopping' && status !== 'stopped' && status !== 'deleted';
+  return askedBy !== null && ages && requestedAt <= askedBy;
 }

@@ -211,11 +211,6 @@ export function forget(preview: StoredPreview, note: string, at: Date): Result<P
   return ok(apply(withoutRuntime({ ...preview, note, waitingSha: null }), 'forget', null, at));
 }
 
-/** Whether something has been under way for too long. */
-export function isOverdue({ status, deadline }: StoredPreview, now: Date): boolean {
-  return busyPreviewStatuses.has(status) && deadline !== null && deadline <= now;
-}
-
 /** Moves a preview on, and then does what has been waiting for it, or for the branch. */
 function apply(preview: StoredPreview, event: PreviewEvent, sha: string | null, at: Date): PreviewChange {
   const moved = moveOn(preview, event, sha, at);

@@ -5,8 +5,9 @@ import type { Scope } from '../operation.ts';
 import { sweepThrough } from '../sweeping.ts';
 import { follow, send } from './changing.ts';
 import { workOff } from './in-process.ts';
+import { isOverdue } from './model.ts';
 import type { QueueMessage, StoredPreview } from './model.ts';
-import { ask, failed, isOverdue, isStoppable, stopFailed } from './rules.ts';
+import { ask, failed, isStoppable, stopFailed } from './rules.ts';
 
 /** What `sweep` did to one preview, or would do, and why. */
 export interface SweptPreview {
@@ -14,7 +15,7 @@ export interface SweptPreview {
   /** `give_up`: what was under way took too long; `stop`: it is past its age; `send`: a worker had not been told. */
   readonly action: 'give_up' | 'stop' | 'send';
   readonly why: string;
-  /** `done`; `planned` in a dry run; `settled` when that was not needed any more; or the code of an error. */
+  /** `done`; `planned` in a dry run; `settled` when that was not needed any more; `not_sent` where the queue did not take it, or the host has not committed; or the code of an error. */
   readonly outcome: string;
 }
 
@@ -91,7 +92,10 @@ async function tell(scope: Scope, message: QueueMessage, dryRun: boolean): Promi
   const swept = { projectEnvironmentId, action: 'send', why: 'a worker was not told, or has not finished' } as const;
   if (dryRun) return { ...swept, outcome: 'planned' };
   if (previews === null) return { ...swept, outcome: 'not_configured' };
-  if (previews.queue !== undefined) return { ...swept, outcome: (await send(scope, message)) ? 'done' : 'not_sent' };
+  // Nothing is done outside before the host has committed, no more than anything is sent.
+  if (previews.queue !== undefined || scope.ports.inTransaction) {
+    return { ...swept, outcome: (await send(scope, message)) ? 'done' : 'not_sent' };
+  }
   return { ...swept, outcome: (await workOff(scope, message)) === 'done' ? 'done' : 'preview_step_failed' };
 }
 

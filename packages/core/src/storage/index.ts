@@ -87,7 +87,7 @@ export type {
 } from '../deployments/repository.ts';
 export { busyPreviewStatuses, previewStatuses } from '../previews/lifecycle.ts';
 export type { PreviewStatus } from '../previews/lifecycle.ts';
-export { previewSteps, previewTypes } from '../previews/model.ts';
+export { isDue as isPreviewDue, previewSteps, previewTypes } from '../previews/model.ts';
 export type {
   PendingCommand,
   PreviewStep,

@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { previewLifecycle, previewStatuses } from '../../src/previews/lifecycle.ts';
+import { isOverdue } from '../../src/previews/model.ts';
 import type { PendingCommand, RuntimeReport, StoredPreview } from '../../src/previews/model.ts';
 import {
   approve,
@@ -10,7 +11,6 @@ import {
   followsBranch,
   forget,
   hold,
-  isOverdue,
   isStoppable,
   missesEvent,
   overtaken,

@@ -103,3 +103,17 @@ describe('workers of previews that are late', () => {
     expect(outside.calls).toEqual({ ...asked, send: asked.send + 1 });
   });
 });
+
+test('a fork that somebody approves is counted when its first run begins, and not when it waits', async () => {
+  const outside = loopbackPreviews();
+  const previews = { ...outside.ports, forks: 'approve' } as const;
+  const client = createVivarium({ storage: memoryStorage(), keys, previews }).system('acme');
+  const { id: projectId } = await unwrap(client.projects.create({ name: 'Shop' }));
+  const { id: repoId } = await unwrap(client.deployments.repos.register({ provider: 'github', fullName: 'acme/shop' }));
+  const { id: appId } = await unwrap(client.deployments.apps.create({ projectId, repoId, name: 'Shop' }));
+  const fork = { headRepo: 'eve/shop', branch: 'feature', pullRequest: 1, sha };
+  const { id: projectEnvironmentId } = await unwrap(client.previews.create({ appId, ...fork }));
+  expect(outside.tracked).toEqual([]);
+  await unwrap(client.previews.approve({ projectEnvironmentId, sha }));
+  expect(outside.tracked.map(({ name }) => name)).toEqual(['environment_created']);
+});

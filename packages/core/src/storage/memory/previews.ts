@@ -1,6 +1,6 @@
 import { compareBytes } from '../../kernel/text.ts';
 import type { Deployment } from '../../deployments/model.ts';
-import { busyPreviewStatuses } from '../../previews/lifecycle.ts';
+import { isDue } from '../../previews/model.ts';
 import type { StoredPreview } from '../../previews/model.ts';
 import type { PreviewRepository, PreviewWrite, StoredAppSecret } from '../../previews/repository.ts';
 import { row } from './tables.ts';
@@ -213,12 +213,6 @@ function put(
 
 function deploymentOf(org: OrgTables, id: string | null | undefined): Deployment | null {
   return id == null ? null : (org.deployments.get(id) ?? null);
-}
-
-function isDue({ status, deadline, type, requestedAt }: StoredPreview, now: Date, askedBy: Date | null): boolean {
-  if (busyPreviewStatuses.has(status) && deadline !== null && deadline <= now) return true;
-  const isUp = status !== 'stopping' && status !== 'stopped' && status !== 'deleted';
-  return askedBy !== null && type === 'preview' && requestedAt <= askedBy && isUp;
 }
 
 function secretKey({ appId, type, name }: Pick<StoredAppSecret, 'appId' | 'type' | 'name'>): string {
