@@ -1,5 +1,5 @@
 /**
- * Compares contestants in one process, in turns of about a millisecond: whatever the machine does meanwhile, it does to all of them. The
+ * Compares contestants in one process, in short turns: whatever the machine does meanwhile, it does to all of them. The
  * figure of a contestant is the median over the rounds of its time divided by the reference's in the same round.
  */
 export interface Contestant {
@@ -16,7 +16,9 @@ export interface Measured {
   readonly against: ReadonlyMap<string, number>;
 }
 
-const MILLISECONDS_PER_TURN = 1;
+/** How long a turn takes. Contestants that leave much garbage behind need turns so long that they clear it away in their own. */
+export const SHORT_TURN = 1;
+export const TURN_WITH_GARBAGE = 20;
 const WARM_UP_MILLISECONDS = 80;
 
 /** Reads one character, which makes the engine join the pieces of a text as sending it would. */
@@ -24,10 +26,10 @@ export function touch(text: string): number {
   return text.charCodeAt(text.length >> 1);
 }
 
-export function interleave(contestants: readonly Contestant[], rounds: number): Measured[] {
+export function interleave(contestants: readonly Contestant[], rounds: number, milliseconds = SHORT_TURN): Measured[] {
   // Twice: what was compiled for the first contestant alone is thrown away when the second comes.
-  contestants.forEach(calibrate);
-  const calls = contestants.map(calibrate);
+  for (const contestant of contestants) calibrate(contestant, milliseconds);
+  const calls = contestants.map((contestant) => calibrate(contestant, milliseconds));
   const times: number[][] = contestants.map(() => []);
   for (let round = 0; round < rounds; round++) {
     // Each round begins with another contestant, so that none always runs on what its neighbour left in the caches.
@@ -46,14 +48,13 @@ export function interleave(contestants: readonly Contestant[], rounds: number): 
 }
 
 /** How many calls make up a turn; doubles as the warm-up. */
-function calibrate(contestant: Contestant): number {
+function calibrate(contestant: Contestant, turn: number): number {
   const warmUntil = performance.now() + WARM_UP_MILLISECONDS;
   let calls = 1;
   for (;;) {
     const milliseconds = time(contestant, calls) / 1e6;
-    if (milliseconds < MILLISECONDS_PER_TURN / 2) calls *= 2;
-    else if (performance.now() > warmUntil)
-      return Math.max(1, Math.round((calls * MILLISECONDS_PER_TURN) / milliseconds));
+    if (milliseconds < turn / 2) calls *= 2;
+    else if (performance.now() > warmUntil) return Math.max(1, Math.round((calls * turn) / milliseconds));
   }
 }
 

@@ -2,7 +2,7 @@ import { pathToFileURL } from 'node:url';
 import { compileDeep, renderDeep, resolveVariables, unwrap } from '@vivarium/core/templates';
 import { compiled, engines, plain, plainEncoded, remembered } from './engines.ts';
 import type { Engine } from './engines.ts';
-import { everythingTouched, interleave, touch } from './interleave.ts';
+import { everythingTouched, interleave, touch, TURN_WITH_GARBAGE } from './interleave.ts';
 import type { Contestant, Measured } from './interleave.ts';
 import { redactorContestants } from './redactor.ts';
 import { deepValue, deepVariables, scenarios } from './scenarios.ts';
@@ -59,7 +59,7 @@ export function benchTemplates(print: (line: string) => void = console.log): boo
   }
 
   const redaction = 'a mebibyte of log without a hit, 100 secrets';
-  const measured = interleave(redactorContestants(), 15);
+  const measured = interleave(redactorContestants(), 60, TURN_WITH_GARBAGE);
   table(print, redaction, measured);
   promises.push(atMost(redaction, measured, 'vivarium, redactor', 'TextDecoder', 1));
   promises.push(atLeast(redaction, measured, 'vivarium, redactor', 'one regular expression', 50));

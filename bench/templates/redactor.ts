@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { createRedactor } from '@vivarium/core/templates';
 import { touch } from './interleave.ts';
 import type { Contestant } from './interleave.ts';
@@ -14,10 +15,17 @@ function token(seed: number): string {
   }).join('');
 }
 
-/** About a mebibyte of a service's log, in which no secret is. */
-const line =
-  '2026-11-21T09:00:00.000Z INFO  request completed method=GET path=/api/v2/users/1842/orders status=200 duration=12ms trace=4bf92f3577b34da6a3ce929d0e0e4736\n';
-const log = line.repeat(Math.ceil(1_048_576 / line.length));
+/** About a mebibyte of a service's log, in which no secret is and no two lines are the same; always the same. */
+const log = Array.from({ length: 6_800 }, (_, index) => logLine(index)).join('');
+
+function logLine(index: number): string {
+  const time = new Date(Date.UTC(2026, 10, 21) + index * 1_234).toISOString();
+  const level = ['INFO ', 'INFO ', 'DEBUG', 'WARN '][index % 4]!;
+  const event = ['request completed', 'connection opened', 'cache missed, reading from the storage'][index % 3]!;
+  const trace = createHash('md5').update(String(index)).digest('hex');
+  const path = `/api/v2/users/${(index * 7_919) % 99_991}/orders`;
+  return `${time} ${level} ${event} method=GET path=${path} status=200 duration=${index % 211}ms trace=${trace}\n`;
+}
 
 /** The forms of a secret that nearly everybody thinks of: fewer than the redactor looks for. */
 function forms(secret: string): string[] {

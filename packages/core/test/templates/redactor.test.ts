@@ -168,6 +168,27 @@ describe('a redactor', () => {
     );
   });
 
+  it.each([
+    ['ASCII', ''],
+    ['ASCII but for its beginning', 'é'],
+    ['ASCII at first', `${'-'.repeat(5000)}😀`],
+  ])('finds a secret wherever it stands in a long text, %s', (_, beginning) => {
+    const long = 'correct-horse-battery-staple-of-37-b.';
+    const short = 'hunter2!';
+    const long64 = Buffer.from(long).toString('base64');
+    // Not the secrets, but much that is in them.
+    const filler = `${beginning}${'correct-horse-battery-staple-of-36-b. hunter2? hunter2. '.repeat(800)}`;
+    for (const one of [long, short, long64]) {
+      const redactor = createRedactor(one === short ? [short] : [long]);
+      for (const border of [1024, 3072, 7168, 15_360, 31_744, filler.length]) {
+        for (let at = border - one.length - 30; at <= Math.min(border + 30, filler.length); at++) {
+          const [before, behind] = [filler.slice(0, at), filler.slice(at)];
+          if (redactor.text(`${before}${one}${behind}`) !== `${before}***${behind}`) expect.fail(`${one} at ${at}`);
+        }
+      }
+    }
+  });
+
   it('gives the same for every one and two cuts of a stream as for the whole', async () => {
     const list = [secret, 'abcdabcdabcd', 'dabcd'];
     const whole = `x ${secret}abcdabcdabcdabcd abcdabc dabcd ${Buffer.from(secret).toString('base64')}`;

@@ -1,12 +1,12 @@
 /**
  * Finds many patterns in a text at once, in time in proportion to the text whatever it holds.
  *
- * Two ways of searching take turns. While nothing looks like a pattern, the text is skipped through (Wu and Manber, 1994): three characters
- * at the end of a window as long as the shortest pattern tell how far the window can move without passing over anything. Where they do not
- * let it move, an automaton of all patterns (Aho and Corasick, 1975) reads on, character by character, until it is back near its beginning. It
- * reads a whole window at least and gives back two characters at most, so that no text can make the search go over itself again and
- * again.
+ * Two ways of searching take turns. What cannot hold a pattern is passed over by a sieve. From where a pattern may begin, an automaton of all patterns
+ * (Aho and Corasick, 1975) reads on, character by character, until it is back near its beginning. It reads a whole window at least and gives
+ * back two characters at most, so that no text can make the search go over itself again and again.
  */
+
+import { GRAM, Sieve } from './sieve.ts';
 
 /** Where a search stands: everything before `at` was read, and `node` is what the automaton makes of the last of it. */
 export interface Cursor {
@@ -18,9 +18,6 @@ export interface Cursor {
 export type Found = (start: number, end: number) => void;
 
 const ROOT = 0;
-/** Below this length of the shortest pattern there is nothing to skip. */
-const SHORTEST_WINDOW = 4;
-const BLOCK = 3;
 /** How far from its beginning the automaton may stop reading. */
 const SHALLOW = 2;
 
@@ -32,10 +29,8 @@ export class Matcher {
   /** By node: the length of the longest pattern that ends here, or 0. */
   readonly #found: Int32Array;
   readonly #edges: Edges;
-  /** The length of the shortest pattern, or 0 where it is too short to skip. */
-  readonly #window: number;
-  /** By hash of three characters: how far a window that ends with them can move. */
-  readonly #shifts: Uint8Array;
+  /** None where a pattern is too short for one: then everything is read. */
+  readonly #sieve: Sieve | null;
 
   constructor(patterns: readonly string[]) {
     const trie = new Trie();
@@ -45,10 +40,7 @@ export class Matcher {
     this.#edges = new Edges(trie);
     this.#fallbacks = new Int32Array(trie.depths.length);
     this.#linkFallbacks(trie);
-
-    const shortest = patterns.reduce((length, pattern) => Math.min(length, pattern.length), 255);
-    this.#window = shortest >= SHORTEST_WINDOW ? shortest : 0;
-    this.#shifts = shiftsOf(patterns, this.#window);
+    this.#sieve = patterns.every((pattern) => pattern.length >= GRAM) ? new Sieve(patterns) : null;
   }
 
   /** Breadth first, so that a fallback, which is nearer to the root, is there before it is needed. */
@@ -76,23 +68,29 @@ export class Matcher {
 
   /** Reads on from the cursor to the end of the text, and moves it there. At the same end, only the longest pattern is told. */
   search(text: string, cursor: Cursor, found: Found): void {
-    let { at, node } = cursor;
-    let readUntil = 0;
-    while (at < text.length) {
-      if (node === ROOT && this.#window > 0) {
-        at = this.#skip(text, at);
-        if (at + this.#window > text.length) break;
-        readUntil = at + this.#window;
+    const sieve = this.#sieve;
+    sieve?.reset();
+    while (cursor.at < text.length) {
+      if (sieve !== null && cursor.node === ROOT) {
+        cursor.at = sieve.skip(text, cursor.at);
+        if (cursor.at + sieve.window > text.length) break;
       }
-      while (at < text.length) {
-        node = this.#step(node, text.charCodeAt(at++));
-        const length = this.#found[node]!;
-        if (length > 0) found(at - length, at);
-        if (this.#window > 0 && at >= readUntil && this.#depths[node]! <= SHALLOW) {
-          at -= this.#depths[node]!;
-          node = ROOT;
-          break;
-        }
+      this.#read(text, cursor, found);
+    }
+  }
+
+  /** Lets the automaton read to the end of the text, or, where there is a sieve, until little of what it read matters any more. */
+  #read(text: string, cursor: Cursor, found: Found): void {
+    let { at, node } = cursor;
+    const readUntil = this.#sieve === null ? Infinity : at + this.#sieve.window;
+    while (at < text.length) {
+      node = this.#step(node, text.charCodeAt(at++));
+      const length = this.#found[node]!;
+      if (length > 0) found(at - length, at);
+      if (at >= readUntil && this.#depths[node]! <= SHALLOW) {
+        at -= this.#depths[node]!;
+        node = ROOT;
+        break;
       }
     }
     cursor.at = at;
@@ -102,22 +100,6 @@ export class Matcher {
   /** No pattern that is not found yet begins before this. */
   beginning(cursor: Cursor): number {
     return cursor.at - this.#depths[cursor.node]!;
-  }
-
-  /** The first place from `at` on where a pattern may begin, or one too near to the end of the text to tell. */
-  #skip(text: string, at: number): number {
-    const window = this.#window;
-    const shifts = this.#shifts;
-    const end = text.length;
-    const shiftBits = 32 - Math.log2(shifts.length);
-    let last = at + window - 1;
-    while (last < end) {
-      const block = text.charCodeAt(last - 2) | (text.charCodeAt(last - 1) << 8) | (text.charCodeAt(last) << 16);
-      const shift = shifts[Math.imul(block, 0x9e3779b1) >>> shiftBits]!;
-      if (shift === 0) break;
-      last += shift;
-    }
-    return last - window + 1;
   }
 }
 
@@ -189,20 +171,4 @@ class Edges {
     const hash = Math.imul(parent, 0x85ebca6b) ^ Math.imul(unit, 0xc2b2ae35);
     return (hash ^ (hash >>> 15)) & this.#mask;
   }
-}
-
-/** For each three characters in the first `window` of any pattern, how far they are from its end there. All others let the window pass them. */
-function shiftsOf(patterns: readonly string[], window: number): Uint8Array {
-  const blocks = Math.max(1, patterns.length * window);
-  const bits = Math.min(18, Math.max(8, Math.ceil(Math.log2(blocks * 16))));
-  const shifts = new Uint8Array(2 ** bits).fill(Math.max(0, window - BLOCK + 1));
-  for (const pattern of window === 0 ? [] : patterns) {
-    for (let last = BLOCK - 1; last < window; last++) {
-      const block =
-        pattern.charCodeAt(last - 2) | (pattern.charCodeAt(last - 1) << 8) | (pattern.charCodeAt(last) << 16);
-      const hash = Math.imul(block, 0x9e3779b1) >>> (32 - bits);
-      shifts[hash] = Math.min(shifts[hash]!, window - 1 - last);
-    }
-  }
-  return shifts;
 }
