@@ -64,6 +64,7 @@ async function startMysql(): Promise<Server> {
         `--init-file=${inside}/access.sql`,
         '--max-connections=300',
         '--innodb-flush-log-at-trx-commit=0',
+        '--performance-schema=OFF',
       ],
       folder,
       readyWhen: 'ready for connections',
