@@ -3,6 +3,7 @@ import { text, textOf } from './attributes.ts';
 import type { Item } from './attributes.ts';
 import { equal } from './expressions.ts';
 import { buildKey, isProjectBuildKey, listedBuildKey, positionIn } from './keys.ts';
+import { sideBySide } from './side-by-side.ts';
 import type { Table } from './table.ts';
 
 const atOnce = 25;
@@ -24,6 +25,6 @@ export async function detachBuilds(
     const batch = builds
       .slice(i, i + atOnce)
       .flatMap((build) => [listedBuildKey(orgId, build), buildKey(orgId, build.id)]);
-    await Promise.all(batch.map((key) => table.update(key, detach, attached)));
+    await sideBySide(batch.map((key) => table.update(key, detach, attached)));
   }
 }

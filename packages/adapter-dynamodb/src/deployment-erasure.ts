@@ -36,6 +36,7 @@ import type { Key } from './keys.ts';
 import { readPreview } from './preview-items.ts';
 import { isAt, placesOf, readProjectEnvironment } from './project-environment-items.ts';
 import { settled } from './settle.ts';
+import { sideBySide } from './side-by-side.ts';
 import type { Range, Table } from './table.ts';
 import type { Step } from './write.ts';
 
@@ -80,7 +81,7 @@ async function eachUnder(
   const range: Range = { pk, between: [prefix, behind(prefix)], ...(where === undefined ? {} : { where }) };
   for await (const page of table.pages(range)) {
     for (let i = 0; i < page.length; i += atOnce) {
-      await Promise.all(page.slice(i, i + atOnce).map((item) => erase(textOf(item, 'id'))));
+      await sideBySide(page.slice(i, i + atOnce).map((item) => erase(textOf(item, 'id'))));
     }
   }
 }

@@ -21,8 +21,8 @@ import {
 } from './keys.ts';
 import type { Table } from './table.ts';
 
-/** How many erasures and imports that others left undone one deletion or import takes along. */
-const leftoversAtOnce = 10;
+/** How many erasures and imports that others left undone one deletion or import takes along: more than a deletion leaves that breaks down, one of its own and ten of apps or environments. */
+const leftoversAtOnce = 25;
 const leftoverAfterMs = 60_000;
 
 /** Removes everything that a fenced project holds, the project's own item last. Safe to repeat, and to do by several at once. */

@@ -27,6 +27,7 @@ import {
 } from './keys.ts';
 import type { Key } from './keys.ts';
 import { dueLane, dueOf } from './queue.ts';
+import { sideBySide } from './side-by-side.ts';
 import type { Action, Range, Table } from './table.ts';
 import { write } from './write.ts';
 
@@ -236,7 +237,7 @@ export function dynamodbJournal(table: Table): JournalRepository {
   async function removeExpiredKeys(orgId: string, now: Date): Promise<void> {
     const expired = atMost('expiresAt', time(now));
     for await (const page of table.pages({ pk: idempotencyPartition(orgId), where: expired, keysOnly: true })) {
-      await Promise.all(page.map((item) => table.remove(keyOfItem(item), expired)));
+      await sideBySide(page.map((item) => table.remove(keyOfItem(item), expired)));
     }
   }
 

@@ -1,3 +1,5 @@
+import { setTimeout as pause } from 'node:timers/promises';
+
 import { TransactGetItemsCommand } from '@aws-sdk/client-dynamodb';
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { createVivarium, unwrap } from '@vivarium/core';
@@ -283,6 +285,27 @@ await describeOnEngines(['dynamodb'], (engine) => {
           expect(await itemsLeft()).toEqual(others);
         },
       );
+
+      test('of a repository: nothing of it goes on once it was answered', async () => {
+        const { of } = await world();
+        let underWay = 0;
+        let transactions = 0;
+        breakDown('BatchWriteItemCommand', 3);
+        bench.client.middlewareStack.add(
+          (next, { commandName }) =>
+            async (args) => {
+              underWay++;
+              // One after the other, so that some are still to come when the first one is through and breaks down behind it.
+              if (commandName === 'TransactWriteItemsCommand') await pause(20 * transactions++);
+              return next(args).finally(() => underWay--);
+            },
+          { step: 'initialize', name: 'slow' },
+        );
+        expect((await ada.deployments.repos.delete(of.repoId)).isOk()).toBe(true);
+        bench.client.middlewareStack.remove('slow');
+        expect(underWay).toBe(0);
+        expect(transactions).toBeGreaterThan(10);
+      });
 
       test('of an environment, before its deployments', async () => {
         const { of } = await makeShop();

@@ -44,15 +44,15 @@ export function testDeploymentRaces(suite: Suite): void {
       const { both } = await racers();
       const { projectId, repo } = await makeEnvironment(both(0));
       const random = seededRandom(suite.size.seed);
-      for (let round = 0; round < 4; round++) {
+      for (let round = 0; round < 2; round++) {
         const wanted = { projectId, repoId: repo.id, environment: `e${round}` };
         const environment = await unwrap(both(0).deployments.environments.ensure(wanted));
         const begun = [];
         for (let count = 0; count < clients; count++) begun.push(await deploy(both(count), environment, 'running'));
         const failing = new Set(begun.filter(() => random.next() < 0.25).map(({ id }) => id));
-        // Whichever the draw says, one has succeeded, and in some rounds it is not the one that started last.
+        // Whichever the draw says, one has succeeded, and in the first round it is not the one that started last.
         failing.delete(begun[0]!.id);
-        if (round % 2 === 0) failing.add(begun.at(-1)!.id);
+        if (round === 0) failing.add(begun.at(-1)!.id);
 
         const watching = watch(both(1), environment.id);
         const drawn = begun.map((deployment) => ({ deployment, place: random.next() }));

@@ -90,26 +90,30 @@ const themes: readonly ((suite: Suite) => void)[] = [
   testErrorTable,
 ];
 
-/** What depends on how a storage is reached: values on their way, statements, transactions, conflicts. The rest is core's, and the same over any connection. */
+/** What depends on how a storage is reached: values on their way, statements, transactions. The rest is core's, and the same over any connection. */
 const overAnotherConnection: readonly ((suite: Suite) => void)[] = [
   testFidelity,
   testPaging,
   testJournal,
   testTransactions,
-  testDelivery,
   testBuildStats,
   testDataKeysPort,
   testEphemeralPort,
   testBuildsPort,
   testDeploymentsPort,
   testPreviewsPort,
+  testModel,
+];
+
+/** What depends on who else is there: locks, conflicts, isolation. */
+const byManyClients: readonly ((suite: Suite) => void)[] = [
+  testDelivery,
   testRaces,
   testBuildRaces,
   testBuildContest,
   testDeploymentRaces,
   testPreviewRaces,
   testChaos,
-  testModel,
 ];
 
 /**
@@ -129,10 +133,11 @@ export function describeStorage(name: string, makeHarness: MakeHarness, size: Pa
 
 /**
  * Registers once more, for a storage that has passed the whole suite, what another way of reaching its database can change: another pool, other settings of a host,
- * another way of sending statements. It proves nothing by itself.
+ * another way of sending statements. It proves nothing by itself. With `raceClients: 0` it leaves out what many clients do at once.
  */
 export function describeStorageAgain(name: string, makeHarness: MakeHarness, size: Partial<SuiteSize> = {}): void {
-  register(name, makeHarness, size, overAnotherConnection);
+  const tests = size.raceClients === 0 ? overAnotherConnection : [...overAnotherConnection, ...byManyClients];
+  register(name, makeHarness, size, tests);
 }
 
 function register(

@@ -6,7 +6,8 @@ import { makeHarness } from './harness.ts';
 
 await describeOnEngines(['dynamodb'], (engine) => {
   describeStorageAgain('dynamodb, 20 % conflicts', () => makeHarness(engine.url, { conflicts: 0.2 }), {
-    modelCommands: 500,
-    buildCommands: 500,
+    chaosCommands: 500,
+    modelCommands: 300,
+    buildCommands: 300,
   });
 });
