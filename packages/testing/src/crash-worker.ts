@@ -1,3 +1,5 @@
+import { flushCompileCache } from 'node:module';
+
 import { createVivarium, unwrap } from '@vivarium/core';
 import type { PipelineRunner, StateChangeType, Storage } from '@vivarium/core';
 
@@ -55,7 +57,11 @@ export async function workUntilKilled(storage: Storage<never>, scene: CrashScene
       } else {
         await instances[random.pick(changes)](random.pick(living).id);
       }
-      if (n === 3) busy();
+      if (n === 3) {
+        // A killed process leaves no cache behind for the next one.
+        flushCompileCache();
+        busy();
+      }
     }
   };
   return Promise.race([worker('a'), worker('b'), worker('c'), worker('d')]);

@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 import { createVivarium, finalStates, pendingStates, unwrap } from '@vivarium/core';
 import type { Client, Instance, PipelineStart, Storage } from '@vivarium/core';
@@ -89,6 +91,8 @@ export function describeCrashes(name: string, makeHarness: () => Promise<CrashHa
       const [program, ...args] = harness.worker;
       const child: ChildProcess = spawn(process.execPath, [program, ...args, JSON.stringify(scene)], {
         stdio: ['ignore', 'pipe', 'inherit'],
+        // They all start alike, which takes the longest.
+        env: { NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache'), ...process.env },
       });
       const gone = once(child, 'exit');
       await Promise.race([once(child.stdout!, 'data'), gone]);
