@@ -3,24 +3,30 @@ import { defineConfig } from 'vitest/config';
 import { BaseSequencer } from 'vitest/node';
 import type { TestSpecification } from 'vitest/node';
 
-/** The conformance runs that last minutes, the longest first; those that need nothing installed come before those that do. */
+/** What lasts longest, from minutes to half a minute; of the conformance runs those that need nothing installed come first. */
 const longest = [
-  'dynamodb',
-  'pglite',
-  'mysql-9',
-  'dynamodb-conflicts',
-  'postgres-18',
-  'postgres-15',
-  'mariadb',
-  'mariadb-snapshot',
-  'mysql-9-batches',
-  'mysql-9-hostile',
-  'mariadb-hostile',
+  'adapter-dynamodb/test/conformance/dynamodb',
+  'adapter-postgres/test/conformance/pglite',
+  'adapter-mysql/test/conformance/mysql-9',
+  'adapter-postgres/test/conformance/postgres-18',
+  'adapter-postgres/test/conformance/postgres-15',
+  'adapter-mysql/test/conformance/mariadb',
+  'adapter-mysql/test/conformance/mariadb-snapshot',
+  'adapter-mysql/test/conformance/mysql-9-batches',
+  'adapter-mysql/test/conformance/mysql-9-hostile',
+  'adapter-mysql/test/conformance/mariadb-hostile',
+  'adapter-dynamodb/test/conformance/dynamodb-conflicts',
+  'adapter-mysql/test/previews',
+  'adapter-postgres/test/previews',
+  'adapter-mysql/test/locks',
+  'adapter-mysql/test/foreign-keys',
+  'adapter-mysql/test/crash',
+  'adapter-postgres/test/crash',
 ];
 
 /**
- * What lasts longest goes first, so that all workers have something to do to the end. Then what needs no engine: meanwhile
- * the engines that `npm test` asks for are installed and started.
+ * What lasts longest goes first, so that all workers have something to do to the end; meanwhile the engines that `npm test` asks for are installed and
+ * started.
  */
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -31,19 +37,48 @@ class LongestFirst extends BaseSequencer {
 }
 
 function rankOf(file: string): number {
-  const run = /\/conformance\/([^/]+)\.test\.ts$/.exec(file)?.[1];
-  if (run !== undefined) return longest.indexOf(run);
+  const known = longest.findIndex((name) => file.endsWith(`/packages/${name}.test.ts`));
+  if (known !== -1) return known;
   return readFileSync(file, 'utf8').includes('@vivarium/engines') ? longest.length + 1 : longest.length;
 }
 
+const conformance = 'packages/*/test/conformance/**/*.test.ts';
+/** Waits for as long as it works, as whoever is in somebody's way does. */
+const conflicts = 'packages/*/test/conformance/dynamodb-conflicts.test.ts';
+
 export default defineConfig({
   test: {
-    include: ['packages/*/test/**/*.test.ts', 'tooling/*/test/**/*.test.ts'],
     globalSetup: ['tooling/engines/src/global-setup.ts'],
     sequence: { sequencer: LongestFirst },
-    // The engines work on the same cores: on two of them, three workers took a third longer than two.
-    maxWorkers: 2,
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    projects: [
+      {
+        extends: true,
+        // The engines work on the same cores: with three workers on two of them, these took a third longer.
+        test: {
+          name: 'conformance',
+          include: [conformance],
+          exclude: [conflicts],
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        // Some of these wait more than they work: for locks, for deadlines, for processes that start.
+        test: {
+          name: 'units and engines',
+          include: [
+            conflicts,
+            'packages/*/test/!(conformance)/**/*.test.ts',
+            'packages/*/test/*.test.ts',
+            'tooling/*/test/**/*.test.ts',
+          ],
+          maxWorkers: 3,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });

@@ -133,11 +133,14 @@ export function describeStorage(name: string, makeHarness: MakeHarness, size: Pa
 
 /**
  * Registers once more, for a storage that has passed the whole suite, what another way of reaching its database can change: another pool, other settings of a host,
- * another way of sending statements. It proves nothing by itself. With `raceClients: 0` it leaves out what many clients do at once.
+ * another way of sending statements. It proves nothing by itself. `manyClients: false` leaves out what depends on who else is there.
  */
-export function describeStorageAgain(name: string, makeHarness: MakeHarness, size: Partial<SuiteSize> = {}): void {
-  const tests = size.raceClients === 0 ? overAnotherConnection : [...overAnotherConnection, ...byManyClients];
-  register(name, makeHarness, size, tests);
+export function describeStorageAgain(
+  name: string,
+  makeHarness: MakeHarness,
+  { manyClients = true, ...size }: Partial<SuiteSize> & { readonly manyClients?: boolean } = {},
+): void {
+  register(name, makeHarness, size, [...overAnotherConnection, ...(manyClients ? byManyClients : [])]);
 }
 
 function register(

@@ -7,5 +7,5 @@ import { hostile } from './hostile.ts';
 
 await describeOnEngines(['mariadb'], (engine) => {
   // What such settings do to many clients at once is the same on MySQL, which shows it.
-  describeStorageAgain(engine.name, () => makeHarness(engine, hostile), { modelCommands: 300, raceClients: 0 });
+  describeStorageAgain(engine.name, () => makeHarness(engine, hostile), { modelCommands: 300, manyClients: false });
 });
