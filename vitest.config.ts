@@ -22,6 +22,7 @@ const longest = [
   'adapter-mysql/test/foreign-keys',
   'adapter-mysql/test/crash',
   'adapter-postgres/test/crash',
+  'integrations/test/aws-sqs/aws-sqs',
 ];
 
 /**

@@ -2,7 +2,7 @@ import type { Value } from './value.ts';
 
 /** A template with its slots filled, before it is put together. */
 export interface Filling {
-  /** The template's text and the values as they are written in their places, in order, without the empty ones. */
+  /** The template's text and the values as they are written in their places, in order: each value with the text behind it, so that there is less to put together. */
   readonly pieces: readonly string[];
   /** How many characters the template's output has with these. */
   readonly length: number;

@@ -133,7 +133,7 @@ export class Template {
       if (typeof found !== 'string' && found.secret) secret = true;
       const form = url === null ? this.#write(slot, found, run) : this.#writeUrl(slot, found, run, url);
       if (form === null) return null;
-      pieces.push(form, this.#literals[index + 1]!);
+      pieces.push(form + this.#literals[index + 1]!);
       length += form.length + this.#literals[index + 1]!.length;
       if (length > run.options.maxBytes) return run.overflow();
     }

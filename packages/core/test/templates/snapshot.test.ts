@@ -11,7 +11,7 @@ describe('what a snapshot remembers', () => {
     const template = unwrap(compile('https://h/{{A}}/{{B}}', { context: 'url' }));
     unwrap(template.render(resolved));
     const [remembered] = snapshotOf(resolved)!.fillings.values();
-    expect(remembered!.pieces).toEqual(['https://h/', 'a%20b', '/', 'c']);
+    expect(remembered!.pieces).toEqual(['https://h/', 'a%20b/', 'c']);
     expect(remembered!.pieces).not.toContain(unwrap(template.render(resolved)).text);
   });
 
