@@ -17,7 +17,7 @@ export interface Measured {
 }
 
 /** How long a turn takes. Contestants that leave much garbage behind need turns so long that they clear it away in their own. */
-export const SHORT_TURN = 1;
+const SHORT_TURN = 1;
 export const TURN_WITH_GARBAGE = 20;
 const WARM_UP_MILLISECONDS = 80;
 

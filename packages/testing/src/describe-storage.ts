@@ -90,30 +90,26 @@ const themes: readonly ((suite: Suite) => void)[] = [
   testErrorTable,
 ];
 
-/** What depends on how a storage is reached: values on their way, statements, transactions. The rest is core's, and the same over any connection. */
+/** What depends on how a storage is reached: values on their way, statements, transactions, conflicts. The rest is core's, and the same over any connection. */
 const overAnotherConnection: readonly ((suite: Suite) => void)[] = [
   testFidelity,
   testPaging,
   testJournal,
   testTransactions,
+  testDelivery,
   testBuildStats,
   testDataKeysPort,
   testEphemeralPort,
   testBuildsPort,
   testDeploymentsPort,
   testPreviewsPort,
-  testModel,
-];
-
-/** What depends on who else is there: locks, conflicts, isolation. */
-const byManyClients: readonly ((suite: Suite) => void)[] = [
-  testDelivery,
   testRaces,
   testBuildRaces,
   testBuildContest,
   testDeploymentRaces,
   testPreviewRaces,
   testChaos,
+  testModel,
 ];
 
 /**
@@ -133,14 +129,10 @@ export function describeStorage(name: string, makeHarness: MakeHarness, size: Pa
 
 /**
  * Registers once more, for a storage that has passed the whole suite, what another way of reaching its database can change: another pool, other settings of a host,
- * another way of sending statements. It proves nothing by itself. `manyClients: false` leaves out what depends on who else is there.
+ * another way of sending statements. It proves nothing by itself.
  */
-export function describeStorageAgain(
-  name: string,
-  makeHarness: MakeHarness,
-  { manyClients = true, ...size }: Partial<SuiteSize> & { readonly manyClients?: boolean } = {},
-): void {
-  register(name, makeHarness, size, [...overAnotherConnection, ...(manyClients ? byManyClients : [])]);
+export function describeStorageAgain(name: string, makeHarness: MakeHarness, size: Partial<SuiteSize> = {}): void {
+  register(name, makeHarness, size, overAnotherConnection);
 }
 
 function register(

@@ -6,6 +6,9 @@ import { makeHarness } from './harness.ts';
 import { hostile } from './hostile.ts';
 
 await describeOnEngines(['mariadb'], (engine) => {
-  // What such settings do to many clients at once is the same on MySQL, which shows it.
-  describeStorageAgain(engine.name, () => makeHarness(engine, hostile), { modelCommands: 300, manyClients: false });
+  describeStorageAgain(engine.name, () => makeHarness(engine, hostile), {
+    chaosCommands: 500,
+    modelCommands: 300,
+    buildCommands: 300,
+  });
 });
