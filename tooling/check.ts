@@ -11,7 +11,7 @@ import { root, runChecks } from './check/run.ts';
 import type { Check } from './check/run.ts';
 
 const sources: Check[] = [
-  { name: 'format', command: ['prettier', '--check', '--cache', '--log-level=warn', '.'] },
+  { name: 'format', command: ['oxfmt', '--list-different'] },
   { name: 'documented exports', command: ['node', 'tooling/check/documented.ts'] },
   { name: 'lint', command: ['oxlint', '--format=unix', '.'] },
   { name: 'types', command: ['node_modules/typescript-7/bin/tsc', '--noEmit', '--pretty', 'false'] },

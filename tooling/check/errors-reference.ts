@@ -5,14 +5,14 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import process from 'node:process';
-import { format, resolveConfig } from 'prettier';
+import { format } from 'oxfmt';
 import ts from 'typescript';
 import { methodErrors } from '../../packages/core/src/index.ts';
 import { compile } from './compile.ts';
 import { root } from './run.ts';
 
 const file = join(root, 'docs/reference/errors.md');
-const expected = await format(reference(), { ...(await resolveConfig(file)), parser: 'markdown' });
+const { code: expected } = await format(file, reference());
 
 if (process.argv.includes('--write')) {
   writeFileSync(file, expected);

@@ -14,7 +14,9 @@ import { inTransactionOver, sendOverPool } from './pooled.ts';
 
 /** Where the database is: a pg pool or a PGlite of the host's, which stay open, or a URL for a pool of our own. */
 export type PostgresConnection =
-  { readonly pool: PostgresPool } | { readonly pglite: PGliteDatabase } | { readonly connectionString: string };
+  | { readonly pool: PostgresPool }
+  | { readonly pglite: PGliteDatabase }
+  | { readonly connectionString: string };
 
 /** How the storage is set up in its database. */
 export interface PostgresOptions {

@@ -60,7 +60,8 @@ export interface Dialect {
    *   list is read before, so that rows which stay are neither looked at nor locked.
    */
   readonly deleting:
-    { together(deletions: readonly string[]): string } | { listed(table: string, list: string): string };
+    | { together(deletions: readonly string[]): string }
+    | { listed(table: string, list: string): string };
 }
 
 /** Some of the rows of a table. */

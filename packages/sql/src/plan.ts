@@ -45,7 +45,8 @@ interface OnTable<T extends Table> {
 
 /** `1`: exactly one row, or the guard `else`. `'any'`: however many there are, which stops no plan. */
 type Affecting<Guard extends string> =
-  { readonly rows: 1; readonly else: Guard } | { readonly rows: 'any'; readonly else?: Guard };
+  | { readonly rows: 1; readonly else: Guard }
+  | { readonly rows: 'any'; readonly else?: Guard };
 
 export type Update<T extends Table, Guard extends string> = OnTable<T> &
   Affecting<Guard> & {

@@ -49,7 +49,8 @@ export function rename<E extends StoredEnvironment>(
 
 /** Seals a value of the environment that is being written. `null` where there are no keys to seal with. */
 export type SealVariable =
-  ((key: string, value: string) => { readonly sealed: string; readonly sealVersion: number }) | null;
+  | ((key: string, value: string) => { readonly sealed: string; readonly sealVersion: number })
+  | null;
 
 /**
  * Whether an input's value has to be sealed: when it says so, and when it says nothing and its key holds a sealed one. A patch never turns a

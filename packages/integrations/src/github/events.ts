@@ -2,7 +2,9 @@ import type { SourceEvent } from '@vivarium/core';
 
 /** What a delivery means: an event; nothing that previews care for; or something that GitHub would not send. */
 export type Understood =
-  { readonly event: SourceEvent; readonly installationId: number } | 'ignored' | { readonly fault: string };
+  | { readonly event: SourceEvent; readonly installationId: number }
+  | 'ignored'
+  | { readonly fault: string };
 
 const pullRequestTypes = {
   opened: 'pull_request_opened',

@@ -39,7 +39,8 @@ export interface VerifiedPipelineRequest {
 /** A request as it was received, and what it is held against. */
 export interface PipelineRequestToVerify {
   readonly headers:
-    { get(name: string): string | null } | Readonly<Record<string, string | readonly string[] | undefined>>;
+    | { get(name: string): string | null }
+    | Readonly<Record<string, string | readonly string[] | undefined>>;
   /** The body as it came, before anybody parsed it. */
   readonly body: string | Uint8Array;
   /** The secret that was given to `httpPipelines`; several while it is being replaced. One of less than 32 bytes verifies nothing. */
