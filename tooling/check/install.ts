@@ -1,6 +1,6 @@
 /**
- * Installs the tarballs with npm, in a folder that knows nothing of the workspace, with what their users have beside them: a compiler, a
- * bundler, the oldest Node that is promised, and a second copy of core, as a badly deduplicated tree would have it.
+ * Installs the tarballs with npm, in a folder that knows nothing of the workspace, with what their users have beside them: a compiler of
+ * either generation, a bundler, the oldest Node that is promised, and a second copy of core, as a badly deduplicated tree would have it.
  *
  *     node tooling/check/install.ts <folder>
  */
@@ -26,6 +26,7 @@ writeFileSync(
       esbuild: '0.28.2',
       node: '22.12.0',
       typescript: '6.0.3',
+      'typescript-7': 'npm:typescript@7.0.2',
     },
   }),
 );
