@@ -51,6 +51,8 @@ export default defineConfig({
   test: {
     globalSetup: ['tooling/engines/src/global-setup.ts'],
     sequence: { sequencer: LongestFirst },
+    // A worker keeps what it has loaded and compiled from one file to the next. The library has no state of its own that a file could leave behind.
+    isolate: false,
     testTimeout: 120_000,
     hookTimeout: 120_000,
     projects: [
@@ -76,7 +78,7 @@ export default defineConfig({
             'packages/*/test/*.test.ts',
             'tooling/*/test/**/*.test.ts',
           ],
-          maxWorkers: 3,
+          maxWorkers: 4,
           sequence: { groupOrder: 1 },
         },
       },

@@ -1,4 +1,4 @@
-import { afterEach, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, expect, it, vi } from 'vitest';
 import type * as valueModule from '../../src/templates/value.ts';
 
 /** Every text that is built becomes a `Value`; here their characters are counted. */
@@ -14,6 +14,10 @@ vi.mock('../../src/templates/value.ts', async (original) => {
   }
   return { ...module, Value: CountedValue };
 });
+
+// The files that ran before this one have the module in their cache, and those that run after it are not to find it counting.
+vi.resetModules();
+afterAll(() => void vi.resetModules());
 
 const { resolveVariables } = await import('../../src/templates/index.ts');
 
