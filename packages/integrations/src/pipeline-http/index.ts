@@ -5,6 +5,7 @@
  */
 export { completionHandler } from './completion-handler.ts';
 export type { CompletingVivarium, Completion, CompletionHandlerOptions } from './completion-handler.ts';
+export type { RequestFailed } from '../http/request-failed.ts';
 export { PipelineRequestFailed } from './failure.ts';
 export { httpPipelines } from './http-pipelines.ts';
 export type { HttpPipelinesOptions } from './http-pipelines.ts';

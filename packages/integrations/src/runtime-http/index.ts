@@ -3,6 +3,7 @@
  *
  * @packageDocumentation
  */
+export type { RequestFailed } from '../http/request-failed.ts';
 export { UnverifiedRequest } from '../pipeline-http/signature.ts';
 export { RuntimeRequestFailed } from './failure.ts';
 export { httpRuntime } from './http-runtime.ts';
