@@ -118,7 +118,7 @@ const overAnotherConnection: readonly ((suite: Suite) => void)[] = [
  *
  * `size` bounds the random parts. What it leaves out comes from the environment (`VIVARIUM_TEST_SEED`, `VIVARIUM_TEST_CHAOS_COMMANDS`,
  * `VIVARIUM_TEST_BUILD_COMMANDS`, `VIVARIUM_TEST_MODEL_COMMANDS`, `VIVARIUM_TEST_RACE_CLIENTS`) or is: a seed of the day, 2,000 commands, 1,000
- * commands, 2,000 commands, 50 clients.
+ * commands, 2,000 commands, 50 clients, of which there have to be 20.
  *
  * @example
  * describeStorage('memory', memoryHarness);
@@ -142,11 +142,11 @@ function register(
   tests: readonly ((suite: Suite) => void)[],
 ): void {
   const suite = createSuite({
-    seed: size.seed ?? fromEnvironment('VIVARIUM_TEST_SEED', Math.floor(Date.now() / 86_400_000)),
-    chaosCommands: size.chaosCommands ?? fromEnvironment('VIVARIUM_TEST_CHAOS_COMMANDS', 2_000),
-    buildCommands: size.buildCommands ?? fromEnvironment('VIVARIUM_TEST_BUILD_COMMANDS', 1_000),
-    modelCommands: size.modelCommands ?? fromEnvironment('VIVARIUM_TEST_MODEL_COMMANDS', 2_000),
-    raceClients: size.raceClients ?? fromEnvironment('VIVARIUM_TEST_RACE_CLIENTS', 50),
+    seed: numberOf('seed', size.seed, 'VIVARIUM_TEST_SEED', Math.floor(Date.now() / 86_400_000)),
+    chaosCommands: numberOf('chaosCommands', size.chaosCommands, 'VIVARIUM_TEST_CHAOS_COMMANDS', 2_000),
+    buildCommands: numberOf('buildCommands', size.buildCommands, 'VIVARIUM_TEST_BUILD_COMMANDS', 1_000),
+    modelCommands: numberOf('modelCommands', size.modelCommands, 'VIVARIUM_TEST_MODEL_COMMANDS', 2_000),
+    raceClients: numberOf('raceClients', size.raceClients, 'VIVARIUM_TEST_RACE_CLIENTS', 50, fewestRaceClients),
   });
 
   describe(`[${name}] storage`, () => {
@@ -160,10 +160,15 @@ function register(
   });
 }
 
-function fromEnvironment(variable: string, otherwise: number): number {
+/** Most races are for ten places, and some of those who want one have to lose. */
+const fewestRaceClients = 20;
+
+/** What the caller gave, or the environment has, or what is usual. Throws a `RangeError` where that is no whole number, or too few. */
+function numberOf(name: string, given: number | undefined, variable: string, usual: number, least = 0): number {
   const text = process.env[variable];
-  if (text === undefined || text === '') return otherwise;
-  const number = Number(text);
-  if (!Number.isInteger(number) || number < 0) throw new RangeError(`${variable} must be a whole number, not ${text}`);
-  return number;
+  const fromEnvironment = text === undefined || text === '' ? usual : Number(text);
+  const number = given ?? fromEnvironment;
+  if (Number.isInteger(number) && number >= least) return number;
+  const source = given === undefined ? variable : name;
+  throw new RangeError(`${source} must be a whole number from ${least}, not ${given ?? text}`);
 }

@@ -15,7 +15,7 @@ export interface SuiteSize {
   readonly buildCommands: number;
   /** Commands of the model test. */
   readonly modelCommands: number;
-  /** Clients of one race. */
+  /** Clients of one race; at least 20. */
   readonly raceClients: number;
 }
 
