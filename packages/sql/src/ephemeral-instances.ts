@@ -72,7 +72,7 @@ export function instanceStatements(dialect: Dialect) {
       WHERE i.org_id = :org::text AND i.ended_at IS NULL AND i.id > :after::uuid
         AND (
           c.deadline <= :now::time
-          OR (c.accepted_at IS NULL AND c.created_at <= :acceptedBy::time)
+          OR (c.accepted_at IS NULL AND (c.created_at <= :acceptedBy::time OR c.token_hashes = '[]'))
           OR (c.id IS NULL AND i.expires_at <= :now::time
             AND i.needs_attention = 0 AND (i.sweep_after IS NULL OR i.sweep_after <= :now::time))
           OR (c.id IS NULL AND i.state IN ('ready_to_use', 'in_use')

@@ -595,6 +595,13 @@ export function testEphemeralPort(suite: Suite): void {
         (await given.start(await given.instance(awake), { deadline: now, acceptedAt: made })).instance,
         (await given.start(await given.instance(awake), { deadline: afterMs(200_000), startedAt: acceptedBy }))
           .instance,
+        (
+          await given.start(await given.instance(awake), {
+            deadline: afterMs(200_000),
+            startedAt: now,
+            tokenHashes: [],
+          })
+        ).instance,
         await set(awake, { expiresAt: now }),
         await set(awake, { expiresAt: afterMs(1), sweepFailures: 1, sweepAfter: now }),
         await set(sleepy, { state: 'ready_to_use', lastActiveAt: made }),

@@ -1,14 +1,15 @@
 import { NotConfigured, unwrap } from '@vivarium/core';
-import type { Client } from '@vivarium/core';
+import type { Client, StateChange } from '@vivarium/core';
 import { describe, expect, test } from 'vitest';
 
 import { codeOf, refused } from './answers.ts';
 import { buildsSnapshot } from './builds-making.ts';
 import { deploymentsSnapshot } from './deployments-making.ts';
 import { everyCommand, everyCommandMethod } from './every-call.ts';
+import { fakeClock } from './fake-clock.ts';
 import { previewsSnapshot } from './previews-making.ts';
 import type { Suite } from './suite.ts';
-import { makeWorld, makeWorldFor } from './world.ts';
+import { makeWorld, makeWorldFor, makeWorldOf, worldRunner } from './world.ts';
 import type { World } from './world.ts';
 
 /** Work inside the host's own transaction, where the engine has such; where it has none, that is said. */
@@ -131,6 +132,69 @@ export function testTransactions(suite: Suite): void {
       });
       const { items } = await unwrap(environments.getByBranch({ repoId: repo.id, branch: 'c' }));
       expect(items.map(({ environment }) => environment)).toEqual(['inside']);
+    });
+
+    test('a pipeline is started behind the commit, by a sweep, and never for what was rolled back', async () => {
+      const { ada } = suite.inNewOrg();
+      if (!worksInTransactions(ada)) return;
+      const { blank, pending } = await makeWorldOf('ephemeral', ada);
+      const startOf = (id: string) => worldRunner.started.find(({ stateChange }) => stateChange.id === id);
+      const begun: StateChange[] = [];
+      for (const ending of ['rollback', 'commit'] as const) {
+        await inTransaction(ada, async ({ ephemeral }) => {
+          begun.push(await unwrap(ephemeral.instances.provision(blank.id)));
+          await unwrap(ephemeral.stateChanges.cancel(pending.id));
+          expect(await unwrap(ephemeral.sweep())).toMatchObject([{ action: 'call', outcome: 'not_called' }]);
+          return ending;
+        });
+        expect(begun.at(-1)).toMatchObject({ result: 'pending', acceptedAt: null });
+        expect(begun.map(({ id }) => startOf(id))).toEqual(begun.map(() => undefined));
+      }
+      const [undone, { id }] = begun as [StateChange, StateChange];
+      expect(await unwrap(ada.ephemeral.sweep())).toMatchObject([
+        { instanceId: blank.id, action: 'call', outcome: 'done' },
+      ]);
+      expect(await unwrap(ada.ephemeral.sweep())).toEqual([]);
+      expect(startOf(undone.id)).toBeUndefined();
+      expect(worldRunner.canceled).not.toContain(pending.id);
+      const { token } = startOf(id)!;
+      await unwrap(ada.ephemeral.stateChanges.complete({ stateChangeId: id, token, result: 'passed' }));
+      expect((await unwrap(ada.ephemeral.instances.get(blank.id))).state).toBe('ready_to_use');
+    });
+
+    test('what sweeps end has ended when the host commits, and goes on when it rolls back', async () => {
+      const { org, ada } = suite.inNewOrg();
+      if (!worksInTransactions(ada)) return;
+      const world = await makeWorld(ada);
+      const clock = fakeClock(new Date(Date.now() + 7_200_000));
+      const late = suite.vivarium({ clock }).as({ org, type: 'user', id: 'ada' });
+      const sweepAll = async ({ ephemeral, builds, deployments }: Client<unknown>) => {
+        expect(await unwrap(ephemeral.sweep())).toMatchObject([{ action: 'time_out', outcome: 'done' }]);
+        expect(await unwrap(builds.sweep())).toMatchObject([{ buildId: world.running.id, outcome: 'done' }]);
+        expect(await unwrap(deployments.sweep())).toMatchObject([{ outcome: 'done' }]);
+      };
+      const found = async () => ({
+        change: (await unwrap(ada.ephemeral.stateChanges.get(world.pending.id))).result,
+        build: (await unwrap(ada.builds.get(world.running.id))).status,
+        deployment: (await unwrap(ada.deployments.get(world.deploying.id))).status,
+        entries: await suite.harness.raw.count('journal', org),
+      });
+      const before = await found();
+      await inTransaction(late, async (inside) => {
+        await sweepAll(inside);
+        return 'rollback';
+      });
+      expect(await found()).toEqual(before);
+      await inTransaction(late, async (inside) => {
+        await sweepAll(inside);
+        return 'commit';
+      });
+      expect(await found()).toEqual({
+        change: 'failed',
+        build: 'failed',
+        deployment: 'failed',
+        entries: before.entries + 3,
+      });
     });
 
     test('what was written inside is read inside, and not outside before the commit', async () => {

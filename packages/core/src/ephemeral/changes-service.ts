@@ -138,8 +138,8 @@ export class StateChanges {
   }
 
   /**
-   * Ends a pending change by hand, as `canceled`, which leads where a failure leads, and tells the runner. `expectedVersion` is the version of its
-   * instance.
+   * Ends a pending change by hand, as `canceled`, which leads where a failure leads, and tells the runner, unless this is a transaction of the host's.
+   * `expectedVersion` is the version of its instance.
    *
    * Errors: `not_found`, `change_superseded` when it has ended otherwise, `stale_version`.
    */
@@ -181,7 +181,7 @@ export class StateChanges {
   }
 }
 
-/** The change has ended; a runner that does not hear of it will find its completion refused. */
+/** The change has ended; a runner that does not hear of it, as none does before a host has committed, will find its completion refused. */
 async function tellRunner(
   { ports, caller }: Scope,
   {
@@ -192,6 +192,7 @@ async function tellRunner(
     readonly action: ChangeFacts['type']['actions'][number];
   },
 ): Promise<void> {
+  if (ports.inTransaction) return;
   try {
     await ports.pipelines?.cancel({
       orgId: caller.org,

@@ -10,7 +10,7 @@ import type { CommandOptions } from '../kernel/idempotency.ts';
 import { id } from '../kernel/ids.ts';
 import { cursorsOf, pageInput } from '../kernel/paging.ts';
 import type { Page, PageInput } from '../kernel/paging.ts';
-import { err, ok, ResultAsync, safeTry } from '../kernel/result.ts';
+import { err, ok, okAsync, ResultAsync, safeTry } from '../kernel/result.ts';
 import type { Result } from '../kernel/result.ts';
 import { anyText } from '../kernel/text.ts';
 import { method, operation } from '../operation.ts';
@@ -264,7 +264,8 @@ export class Instances {
 
   /**
    * Starts a change of the instance and hands it to the pipeline runner. What comes back is the change as it is then: `pending`, or `failed`
-   * when the runner refused it. It ends with `stateChanges.complete`, with `stateChanges.cancel`, or at its deadline by `sweep`.
+   * when the runner refused it. It ends with `stateChanges.complete`, with `stateChanges.cancel`, or at its deadline by `sweep`. In a transaction of
+   * the host's the runner is not called: the first `sweep` behind the commit calls it.
    *
    * Errors: `not_found`, `change_in_progress`, `illegal_transition` (naming the legal changes), `action_not_defined`, `stale_version`,
    * `not_configured` without a pipeline runner.
@@ -354,7 +355,10 @@ export class Instances {
   }
 }
 
-/** Starts a change, and then, outside of the write, the pipeline. `sweep` starts changes in the same way. */
+/**
+ * Starts a change, and then, outside of the write, its pipeline. Nobody outside hears of what a host has not committed: there the pipeline is left to
+ * `sweep`, which also starts changes in this way.
+ */
 export function begin<M extends Starts>(
   scope: Scope,
   called: M,
@@ -366,13 +370,13 @@ export function begin<M extends Starts>(
   },
   options: CommandOptions,
 ): ResultAsync<StateChange, ErrorOf<M> | StorageFailure> {
-  const { storage, ids, pipelines } = scope.ports;
+  const { storage, ids, pipelines, inTransaction } = scope.ports;
   if (pipelines === null) {
     return new ResultAsync(
       Promise.resolve(err(new NotConfigured('pipelines', 'state changes are carried out by pipelines') as ErrorOf<M>)),
     );
   }
-  const { token, hash } = newToken();
+  const credential = inTransaction ? null : newToken();
 
   const attempt = ({ at, change }: Attempt, { found }: Loaded<InstanceFacts>) =>
     safeTry(async function* () {
@@ -385,7 +389,7 @@ export function begin<M extends Starts>(
         before,
         pending,
         type,
-        { ...request, tokenHash: hash },
+        { ...request, tokenHash: credential?.hash ?? null },
         made,
       );
       const written = yield* storage.ephemeral.startChange({
@@ -425,11 +429,11 @@ export function begin<M extends Starts>(
     },
   ) as Promise<Result<Begun, ErrorOf<M>>>;
 
-  return new ResultAsync(begun).andThen((started): ResultAsync<StateChange, ErrorOf<M> | StorageFailure> =>
-    'replayed' in started
-      ? new ResultAsync(Promise.resolve(ok(started.replayed)))
-      : launch(scope, started, token).map(toStateChange),
-  );
+  return new ResultAsync(begun).andThen((started): ResultAsync<StateChange, ErrorOf<M> | StorageFailure> => {
+    if ('replayed' in started) return okAsync(started.replayed);
+    if (credential === null) return okAsync(toStateChange(started.stateChange));
+    return launch(scope, started, credential.token).map(toStateChange);
+  });
 }
 
 type Starts = Extract<

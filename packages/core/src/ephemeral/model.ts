@@ -162,7 +162,7 @@ export interface StoredChange {
   readonly branch: string | null;
   readonly pipelineYamlName: string;
   readonly parameters: Readonly<Record<string, string>>;
-  /** SHA-256 of the tokens that were handed out, in hexadecimal: one, and one more for each time that the runner had to be called again. */
+  /** SHA-256 of the tokens that were handed out, in hexadecimal: one for each time that the runner was called; none before that. */
   readonly tokenHashes: readonly string[];
   /** When the runner took the change on; `null` while that is not known. */
   readonly acceptedAt: Date | null;

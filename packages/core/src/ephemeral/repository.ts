@@ -147,7 +147,7 @@ export interface EphemeralRepository {
 
   /**
    * At most `limit` instances that `sweep` should look at, in the order of their ids, behind `after`: not ended, and with a pending change that
-   * is past its deadline or was not taken on by a runner since `acceptedBy`; or with none, and expired (and neither given up nor waiting
+   * is past its deadline, has no token yet, or was not taken on by a runner since `acceptedBy`; or with none, and expired (and neither given up nor waiting
    * for `sweepAfter`) or idle for longer than their type's `sleepAfterMs` while ready or in use. It may give others, too: the rules decide.
    */
   due(

@@ -336,7 +336,8 @@ export interface ChangeRequest {
   readonly type: StateChangeType;
   readonly trigger: Trigger;
   readonly parameters: Readonly<Record<string, string>>;
-  readonly tokenHash: string;
+  /** Of the token that its runner is called with; `null` when it is not called yet. */
+  readonly tokenHash: string | null;
 }
 
 export interface Changed {
@@ -382,7 +383,7 @@ export function startChange(
       branch: action.branch,
       pipelineYamlName: action.pipelineYamlName,
       parameters: request.parameters,
-      tokenHashes: [request.tokenHash],
+      tokenHashes: request.tokenHash === null ? [] : [request.tokenHash],
       acceptedAt: null,
       executionPipelineId: null,
       executionId: null,
@@ -446,7 +447,7 @@ export function mayUse(
 
 /** What `sweep` does to an instance, and why. */
 export interface SweepDecision {
-  readonly action: 'time_out' | 'call_again' | 'deprovision' | 'put_to_sleep';
+  readonly action: 'time_out' | 'call' | 'call_again' | 'deprovision' | 'put_to_sleep';
   readonly why: string;
 }
 
@@ -467,8 +468,12 @@ export function decideSweep(
         why: `${pending.type} has not ended by its deadline, ${pending.deadline.toISOString()}`,
       };
     }
-    const unanswered = pending.acceptedAt === null && after(pending.startedAt, acceptanceGraceMs) <= now;
-    return unanswered ? { action: 'call_again', why: `nobody knows whether the runner took ${pending.type} on` } : null;
+    if (pending.acceptedAt !== null) return null;
+    if (pending.tokenHashes.length === 0) {
+      return { action: 'call', why: `${pending.type} was started in a transaction of the host` };
+    }
+    if (after(pending.startedAt, acceptanceGraceMs) > now) return null;
+    return { action: 'call_again', why: `nobody knows whether the runner took ${pending.type} on` };
   }
   if (instance.expiresAt !== null && instance.expiresAt <= now) {
     if (instance.needsAttention || (instance.sweepAfter !== null && instance.sweepAfter > now)) return null;

@@ -55,8 +55,8 @@ export class Ephemeral {
   }
 
   /**
-   * Does what time asks for: fails changes that are past their deadline (`timed_out`), calls the runner again where nobody knows whether it took a
-   * change on, takes expired instances down (with growing pauses between tries, at most 5, then `needsAttention`), and puts idle ones to
+   * Does what time asks for: fails changes that are past their deadline (`timed_out`), calls the runner for changes that were started in a transaction of the
+   * host's, and again where nobody knows whether it took a change on, takes expired instances down (with growing pauses between tries, at most 5, then `needsAttention`), and puts idle ones to
    * sleep. Answers what it did, or with `dryRun` would do, and why; at most `limit` (100). Call it every minute or so, from as many processes as
    * you like.
    */

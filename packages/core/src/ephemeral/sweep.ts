@@ -16,7 +16,7 @@ export interface SweptInstance {
   readonly name: string;
   readonly action: SweepDecision['action'];
   readonly why: string;
-  /** `done`; `planned` in a dry run; or what came in between: the code of an error. */
+  /** `done`; `planned` in a dry run; `not_called` in a transaction of the host, which has not committed; or what came in between: the code of an error. */
   readonly outcome: string;
 }
 
@@ -52,8 +52,9 @@ async function carryOut(scope: Scope, { action }: SweepDecision, facts: Instance
       const settled = await settle(scope, pending!.id, { result: 'failed', reason: 'timed_out' });
       return settled.isErr() ? settled.error.code : 'done';
     }
+    case 'call':
     case 'call_again':
-      return callAgain(scope, facts);
+      return callRunner(scope, facts);
     case 'deprovision': {
       const options = { expectedVersion: instance.version };
       const begun = await begin(
@@ -86,8 +87,9 @@ const maximumTokens = 8;
  * Nobody has kept the token that the runner was, or was not, called with. It is called with another one, and both hold: whichever call
  * arrived, its pipeline can complete the change.
  */
-async function callAgain(scope: Scope, { instance, pending, type }: InstanceFacts): Promise<string> {
-  const { storage, pipelines } = scope.ports;
+async function callRunner(scope: Scope, { instance, pending, type }: InstanceFacts): Promise<string> {
+  const { storage, pipelines, inTransaction } = scope.ports;
+  if (inTransaction) return 'not_called';
   const stateChange = pending!;
   const action = type.actions.find(({ id }) => id === stateChange.actionId);
   if (pipelines === null) return 'not_configured';
