@@ -8,7 +8,7 @@ import { unwrap } from '@vivarium/core';
 import { describeOnEngines } from '@vivarium/engines/vitest';
 import { appId, payloads, privateKey, signedDelivery } from '@vivarium/loopback-github';
 import pg from 'pg';
-import { expect, test, vi } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 
 import { github } from '../github/github.ts';
 import { serve } from '../loopback.ts';
@@ -53,6 +53,7 @@ await describeOnEngines(['postgres-18'], ({ name, url: serverUrl }) => {
       RUNTIME_SECRET: runtimeSecret,
       PUBLIC_URL: host,
     };
+    onTestFinished(() => void vi.unstubAllEnvs());
     for (const [key, value] of Object.entries(environment)) vi.stubEnv(key, value);
     const { vivarium } = await import('./documented/vivarium.ts');
     const { app: hono } = await import('./documented/hono.ts');
