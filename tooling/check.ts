@@ -20,6 +20,7 @@ const sources: Check[] = [
   { name: 'lifecycle diagram', command: ['node', 'tooling/check/lifecycle-diagram.ts'] },
   { name: 'unused code and dependencies', command: ['knip', '--no-progress'] },
   { name: 'imports', command: ['depcruise', '--output-type=err-long', 'packages', 'examples', 'bench', 'tooling'] },
+  { name: 'code in documents', command: ['node', 'tooling/check/snippets.ts'] },
   { name: 'links in documents', command: ['node', 'tooling/check/links.ts'] },
   {
     name: 'templates alone',

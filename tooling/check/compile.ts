@@ -10,14 +10,18 @@ export interface Compiled {
   exportsOf(path: string): ts.Symbol[];
 }
 
-/** Compiles the modules, and what they import, with the options of the workspace. */
-export function compile(paths: readonly string[]): Compiled {
+/** The options of the workspace. */
+export function strictOptions(): ts.CompilerOptions {
   const config = join(root, 'tsconfig.base.json');
   const { compilerOptions } = ts.parseConfigFileTextToJson(config, readFileSync(config, 'utf8')).config as {
     compilerOptions: Record<string, unknown>;
   };
-  const { options } = ts.convertCompilerOptionsFromJson(compilerOptions, root);
-  const program = ts.createProgram(paths, options);
+  return ts.convertCompilerOptionsFromJson(compilerOptions, root).options;
+}
+
+/** Compiles the modules, and what they import, with the options of the workspace. */
+export function compile(paths: readonly string[]): Compiled {
+  const program = ts.createProgram(paths, strictOptions());
   const checker = program.getTypeChecker();
   return {
     checker,
