@@ -68,8 +68,8 @@ export interface Client<Transaction = never> {
   readonly keys: Keys;
   /**
    * The same client inside the host's own transaction: its writes commit and roll back with it. A refused command leaves the
-   * transaction usable. Nobody outside hears of what is not committed: pipelines that changes wait for are started, and workers of previews told, by the
-   * first `sweep` behind the commit. Only for storages with interactive transactions, the SQL ones.
+   * transaction usable. No pipeline and no worker hears of what is not committed: the first `ephemeral.sweep` behind the commit starts the one, the first
+   * `previews.sweep` tells the other. Only for storages with interactive transactions, the SQL ones.
    */
   within(transaction: Transaction): Client;
 }

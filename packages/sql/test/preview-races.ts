@@ -103,7 +103,7 @@ export function testPreviewRaces(racing: () => Racing): void {
     });
 
     test('at once, again and again: one of both, never both', async () => {
-      for (let round = 0; round < 6; round++) {
+      for (let round = 0; round < 12; round++) {
         const world = await written();
         const { storage } = racing();
         const [writing, removing] = [

@@ -10,7 +10,7 @@ import type { CommandOptions } from '../kernel/idempotency.ts';
 import { id } from '../kernel/ids.ts';
 import { cursorsOf, pageInput } from '../kernel/paging.ts';
 import type { Page, PageInput } from '../kernel/paging.ts';
-import { err, ok, okAsync, ResultAsync, safeTry } from '../kernel/result.ts';
+import { err, errAsync, ok, okAsync, ResultAsync, safeTry } from '../kernel/result.ts';
 import type { Result } from '../kernel/result.ts';
 import { anyText } from '../kernel/text.ts';
 import { method, operation } from '../operation.ts';
@@ -372,9 +372,7 @@ export function begin<M extends Starts>(
 ): ResultAsync<StateChange, ErrorOf<M> | StorageFailure> {
   const { storage, ids, pipelines, inTransaction } = scope.ports;
   if (pipelines === null) {
-    return new ResultAsync(
-      Promise.resolve(err(new NotConfigured('pipelines', 'state changes are carried out by pipelines') as ErrorOf<M>)),
-    );
+    return errAsync(new NotConfigured('pipelines', 'state changes are carried out by pipelines') as ErrorOf<M>);
   }
   const credential = inTransaction ? null : newToken();
 
